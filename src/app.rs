@@ -1,0 +1,1 @@
+//! Wiring: Config -> running App; reload; stop. The only module that sees everything.

@@ -1,0 +1,151 @@
+//! Settings of the HTTP prober: the incumbent's `http` block, resolved.
+
+use std::fmt;
+
+use super::{DnsServers, IpPreference, Pattern, Secret, TlsSettings};
+
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Accepted final status codes; empty means 200..=299.
+    pub valid_status_codes: Vec<StatusRange>,
+    /// Accepted versions of the final response; empty means any.
+    pub valid_http_versions: Vec<HttpVersion>,
+    pub method: http::Method,
+    /// Sent on every hop, in this order; `Host` is not among them. Sensitive ones are marked so.
+    pub headers: http::HeaderMap,
+    /// The `Host` header of the config: virtual host and default SNI of the first hop.
+    pub host: Option<String>,
+    pub body: bytes::Bytes,
+    /// Bytes after decompression; `None` is unlimited (rules that need the body in memory stop at 64 MiB).
+    pub body_size_limit: Option<u64>,
+    pub compression: Option<Compression>,
+    pub follow_redirects: bool,
+    pub fail_if_ssl: bool,
+    pub fail_if_not_ssl: bool,
+    pub body_rules: Vec<BodyRule>,
+    pub header_rules: Vec<HeaderRule>,
+    /// `fail_if_body_json_matches_cel`, `fail_if_body_json_not_matches_cel`.
+    pub fail_if_json_matches: Option<CelRule>,
+    pub fail_if_json_not_matches: Option<CelRule>,
+    pub ip: IpPreference,
+    pub dns_servers: DnsServers,
+    pub enable_http2: bool,
+    pub auth: Option<HttpAuth>,
+    pub proxy: ProxySettings,
+    pub tls: TlsSettings,
+    /// Keep the first 1 KiB of the body as evidence.
+    pub keep_excerpt: bool,
+}
+
+/// An inclusive range of status codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusRange {
+    pub first: u16,
+    pub last: u16,
+}
+
+impl StatusRange {
+    pub fn contains(self, status: u16) -> bool {
+        (self.first..=self.last).contains(&status)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    Http10,
+    Http11,
+    Http2,
+    Http3,
+}
+
+/// The decoder that is forced on the response, whatever its Content-Encoding says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    Gzip,
+    Brotli,
+    /// Raw deflate as the incumbent; the zlib wrapper is understood too.
+    Deflate,
+    Identity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailIf {
+    Matches,
+    NotMatches,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct BodyRule {
+    pub fail_if: FailIf,
+    pub pattern: Pattern,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderRule {
+    pub fail_if: FailIf,
+    pub header: http::HeaderName,
+    pub pattern: Pattern,
+    /// A missing header is no failure.
+    pub allow_missing: bool,
+}
+
+/// A compiled CEL program over the variable `body`.
+#[derive(Clone)]
+pub struct CelRule {
+    pub source: String,
+    pub program: std::sync::Arc<cel::Program>,
+}
+
+impl fmt::Debug for CelRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CelRule({:?})", self.source)
+    }
+}
+
+/// Credentials for the target, kept on hops to its host and withheld from others.
+#[derive(Clone, Debug)]
+pub enum HttpAuth {
+    Basic {
+        username: String,
+        password: Secret,
+    },
+    /// `Authorization: SCHEME CREDENTIALS`.
+    Header {
+        scheme: String,
+        credentials: Secret,
+    },
+    OAuth2(Box<OAuth2Settings>),
+}
+
+/// Client credentials grant, RFC 6749 section 4.4.
+#[derive(Clone, Debug)]
+pub struct OAuth2Settings {
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub scopes: Vec<String>,
+    pub token_url: url::Url,
+    pub endpoint_params: Vec<(String, String)>,
+    pub tls: TlsSettings,
+    pub proxy: ProxySettings,
+}
+
+#[derive(Clone, Debug, Default)]
+pub enum ProxySettings {
+    #[default]
+    Direct,
+    Url {
+        /// http, https, socks5 or socks5h; names are always left to the proxy.
+        url: Box<url::Url>,
+        /// The incumbent's `no_proxy` list: hosts, domains, addresses, CIDRs, ports.
+        no_proxy: Option<String>,
+        /// Headers of the CONNECT request.
+        connect_headers: http::HeaderMap,
+    },
+    /// HTTP_PROXY, HTTPS_PROXY and NO_PROXY as they stood at load.
+    Environment {
+        http: Option<Box<url::Url>>,
+        https: Option<Box<url::Url>>,
+        no_proxy: Option<String>,
+        connect_headers: http::HeaderMap,
+    },
+}

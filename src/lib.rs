@@ -1,0 +1,31 @@
+//! `uptime_exporter`: probes targets on its own schedule and tells Prometheus whether they are up.
+//!
+//! Data flows one way, and a module imports only from modules to its left:
+//!
+//! ```text
+//! config -> observation -> probe -> state -> schedule -> metrics -> server -> app
+//! ```
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`cli`] | the flags |
+//! | [`config`] | file -> typed values; every problem in one report |
+//! | [`observation`] | what one run of one probe saw: plain values, the vocabulary of reasons |
+//! | [`telemetry`] | the exporter's own counters (the `prometheus` crate's registry) |
+//! | [`probe`] | one file or folder a protocol; name resolution and TLS that they share |
+//! | [`state`] | per target: last observations, verdict, totals, clocks; snapshots of them |
+//! | [`schedule`] | when to run; one loop a target |
+//! | [`metrics`] | names, help and types; snapshot -> text |
+//! | [`server`] | routes over hyper |
+//! | [`app`] | wiring, reload, stop: the only module that sees everything |
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod metrics;
+pub mod observation;
+pub mod probe;
+pub mod schedule;
+pub mod server;
+pub mod state;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! The program `uptime_exporter`.
+
+fn main() {}

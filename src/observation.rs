@@ -1,0 +1,279 @@
+//! What one run of one probe saw, as plain values: no handles, no metric types.
+//!
+//! Probers make an [`Observation`]; `state` keeps some; `metrics` and the JSON API render it.
+//! [`Reason`] is the closed vocabulary of failures. A fact that was not reached is `None`, never zero.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What one run of one probe saw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// Wall clock at the start of the run.
+    pub started: SystemTime,
+    /// Time spent, on failure too: a slow failure and a fast one differ.
+    pub elapsed: Duration,
+    /// The time that the run was given.
+    pub timeout: Duration,
+    pub outcome: Outcome,
+    /// Name resolution of the first hop. `None`: not tried (a proxy resolves, or the run failed before).
+    pub resolution: Option<Resolution>,
+    /// The last TLS handshake in which the peer showed its certificates, verified or not.
+    pub tls: Option<TlsSession>,
+    pub detail: Detail,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Up,
+    Down(Failure),
+}
+
+impl Outcome {
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Up => None,
+            Self::Down(failure) => Some(failure),
+        }
+    }
+
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Up)
+    }
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub reason: Reason,
+    /// One sentence for people: what was expected, what was found. Never a label. Holds no secret.
+    pub sentence: Box<str>,
+}
+
+impl Failure {
+    pub fn new(reason: Reason, sentence: impl Into<Box<str>>) -> Self {
+        Self { reason, sentence: sentence.into() }
+    }
+}
+
+/// Declares the vocabulary once: variant, label, meaning, and what to look at first.
+macro_rules! reasons {
+    ($($variant:ident $label:literal $meaning:literal $look:literal;)*) => {
+        /// The closed vocabulary of failures, graded by what an operator would do next.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Stable label value; dashboards and alerts depend on it.
+            pub fn as_label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)* }
+            }
+
+            /// What it means, one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// What to look at first, one sentence.
+            pub fn look_first(self) -> &'static str {
+                match self { $(Self::$variant => $look,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    DnsNxdomain "dns_nxdomain" "The name does not exist." "The record in the zone, and whether the domain has lapsed.";
+    DnsServfail "dns_servfail" "The name server answered that it failed, refused, or could not be understood." "The zone's name servers and DNSSEC, then the resolver in between.";
+    DnsTimeout "dns_timeout" "No answer from the name server in time." "The resolver that the exporter uses, and the way to it.";
+    DnsNoAddress "dns_no_address" "The name exists, but has no address of the wanted family." "A and AAAA records, and the target's preferred_ip_protocol and ip_protocol_fallback.";
+    ConnectRefused "connect_refused" "The host answered that nothing listens on the port." "Whether the service runs, and on which port and address it listens.";
+    ConnectTimeout "connect_timeout" "No answer to the connection attempt in time." "Firewalls and security groups, and whether the host is up.";
+    ConnectUnreachable "connect_unreachable" "No route to the host or its network." "Routing, and whether the exporter has the address family at all.";
+    ConnectReset "connect_reset" "The peer broke the connection off." "The service's log, load balancers and their idle limits.";
+    TlsHandshake "tls_handshake" "The TLS handshake failed, other than by the certificate." "Protocol versions, ciphers, client certificates, or a plain-text service on the port.";
+    TlsTimeout "tls_timeout" "Connected, but the TLS handshake did not finish in time." "An overloaded or stuck TLS terminator.";
+    TlsExpired "tls_expired" "A certificate of the chain has expired." "The renewal job, and whether the service was reloaded after it.";
+    TlsNotYetValid "tls_not_yet_valid" "A certificate of the chain is not valid yet." "Clocks, on the exporter too, and the certificate's start date.";
+    TlsUntrusted "tls_untrusted" "The chain does not lead to a trusted root." "A missing intermediate certificate, a self-signed one, or the target's ca_file.";
+    TlsNameMismatch "tls_name_mismatch" "The certificate is for another name." "The certificate's names, the virtual host, and where the name resolves to.";
+    TlsRevoked "tls_revoked" "A certificate of the chain was revoked." "The certificate authority's notice; replace the certificate.";
+    RequestTimeout "request_timeout" "The request was sent, but no answer began in time." "The application: its queue, its database, its threads.";
+    ResponseTimeout "response_timeout" "The answer began, but did not end in time." "Slow generation of the answer, bandwidth, packet loss.";
+    ResponseTruncated "response_truncated" "The connection ended in the middle of the answer." "The service's log, crashes, and proxies in between.";
+    ProtocolError "protocol_error" "The answer is not what the protocol allows." "Whether the right service listens on this port.";
+    HttpStatus "http_status" "The HTTP status is not one of the valid ones." "The application's log at that time.";
+    HttpRedirect "http_redirect" "Redirects did not come to an end, or led to a bad address." "The redirect chain in the evidence.";
+    HttpVersion "http_version" "The HTTP version is not one of the valid ones." "valid_http_versions, and the server's or load balancer's settings.";
+    HeaderMismatch "header_mismatch" "A rule on the response headers failed." "The header in the evidence and the rule of the target.";
+    BodyMismatch "body_mismatch" "A rule on the body failed." "The body excerpt in the evidence and the rule of the target.";
+    BodyTooLarge "body_too_large" "The body is larger than its limit." "body_size_limit, and what is sent so large.";
+    SslRequired "ssl_required" "The final answer came without TLS, which the target requires." "Redirects from https to http.";
+    SslForbidden "ssl_forbidden" "The final answer came over TLS, which the target forbids." "Redirects from http to https.";
+    DnsRcode "dns_rcode" "A DNS probe was answered with an rcode that is not valid." "The zone on that server.";
+    DnsAnswerMismatch "dns_answer_mismatch" "A rule on the records of a DNS answer failed." "The records in the evidence and the rule of the target.";
+    ExpectMismatch "expect_mismatch" "The peer did not say what the dialogue expects." "The transcript in the evidence and the rule of the target.";
+    IcmpTimeout "icmp_timeout" "No echo reply in time." "Whether the host is up, and whether ICMP is filtered.";
+    IcmpUnreachable "icmp_unreachable" "A router answered that the host cannot be reached." "Routing.";
+    GrpcStatus "grpc_status" "The gRPC call ended with a status other than OK." "The service's log; UNIMPLEMENTED means that it has no health service.";
+    GrpcNotServing "grpc_not_serving" "The gRPC health service says that it is not serving." "The service's own health checks.";
+    ProxyError "proxy_error" "The proxy could not be used or refused." "The proxy itself: its address, its credentials, its log.";
+    Internal "internal" "The exporter itself could not run the probe; this says nothing about the target." "The exporter's log, its limit of open files and its load.";
+}
+
+impl Reason {
+    /// True when the run says nothing about the target, so it must not count against it.
+    pub fn is_inconclusive(self) -> bool {
+        self == Self::Internal
+    }
+}
+
+/// How the name of the target became an address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolution {
+    /// Time of the lookup, on failure too. Zero for an address literal.
+    pub elapsed: Duration,
+    /// Every address found, in the order found.
+    pub addresses: Box<[IpAddr]>,
+    /// The one that was used. `None` when the lookup failed.
+    pub chosen: Option<IpAddr>,
+}
+
+/// One TLS handshake, whether or not its certificates were accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TlsSession {
+    /// As the incumbent spells it: `TLS 1.2`, `TLS 1.3`. `None` when the handshake ended before.
+    pub version: Option<&'static str>,
+    /// IANA name, such as `TLS_AES_128_GCM_SHA256`.
+    pub cipher: Option<&'static str>,
+    /// What the peer sent, leaf first.
+    pub chain: Arc<Chain>,
+    /// For each verified chain its earliest notAfter, then the latest of those, in Unix seconds.
+    /// `None` when no chain was verified.
+    pub last_chain_expiry: Option<i64>,
+    /// Why verification refused the chain, one sentence.
+    pub verify_error: Option<Box<str>>,
+}
+
+/// Certificates that a peer sent, leaf first. Shared between runs that saw the same ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    pub certificates: Box<[Certificate]>,
+    /// Earliest notAfter among them, Unix seconds. `None` for a chain with no readable certificate.
+    pub earliest_expiry: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certificate {
+    /// RFC 2253-style, such as `CN=example.org,O=Example`.
+    pub subject: Box<str>,
+    pub issuer: Box<str>,
+    /// DNS names of the subjectAltName, joined by commas.
+    pub dns_names: Box<str>,
+    /// Lower-case hex, bytewise.
+    pub serial: Box<str>,
+    /// SHA-256 of the DER, lower-case hex.
+    pub fingerprint_sha256: Box<str>,
+    /// Unix seconds.
+    pub not_before: i64,
+    /// Unix seconds.
+    pub not_after: i64,
+}
+
+/// What the protocol showed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Detail {
+    /// Nothing: the run ended before the protocol was spoken, or a test made it.
+    None,
+    Http(Box<HttpDetail>),
+    Tcp(Box<TcpDetail>),
+}
+
+/// One HTTP run over all its hops. The status and what follows belong to the final response.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HttpDetail {
+    pub phases: HttpPhases,
+    /// The HTTP status code; `None` without a response, as are the fields below.
+    pub status: Option<u16>,
+    /// 1.0, 1.1, 2.0 or 3.0.
+    pub version: Option<f64>,
+    /// Bytes, as the Content-Length header says; -1 when it does not.
+    pub content_length: Option<i64>,
+    /// Bytes read, after decompression if `compression` is set.
+    pub body_length: Option<u64>,
+    /// Redirect responses seen, the one at the limit included.
+    pub redirects: u32,
+    /// Whether the final response came over TLS.
+    pub ssl: Option<bool>,
+    /// Whether a header or body regex rule failed; `None` when the target has none or none was reached.
+    pub failed_regex: Option<bool>,
+    /// Whether a CEL rule failed; `None` when the target has none.
+    pub failed_cel: Option<bool>,
+    /// Unix seconds, from Last-Modified.
+    pub last_modified: Option<i64>,
+    /// A chosen few of the response headers; no cookies, no credentials.
+    pub headers: Box<[(Box<str>, Box<str>)]>,
+    /// The first 1 KiB of the body, empty when the target opts out.
+    pub body_excerpt: Box<[u8]>,
+    /// The URL of every hop after the first, without credentials and query.
+    pub redirect_chain: Box<[Box<str>]>,
+}
+
+/// Exact times of the phases, summed over the hops. `None`: not reached on any hop.
+///
+/// A phase that was entered but not completed holds the time spent in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HttpPhases {
+    /// Name lookups.
+    pub resolve: Option<Duration>,
+    /// TCP connects.
+    pub connect: Option<Duration>,
+    /// TLS handshakes.
+    pub tls: Option<Duration>,
+    /// Connection ready to first response byte; sending the request included.
+    pub processing: Option<Duration>,
+    /// First response byte to the end of the body, of the final hop.
+    pub transfer: Option<Duration>,
+}
+
+/// One TCP run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TcpDetail {
+    /// TCP handshake; `None` when not tried.
+    pub connect: Option<Duration>,
+    /// TLS handshake.
+    pub tls: Option<Duration>,
+    /// Whether an `expect` step failed because the peer closed without a matching line. `None`: never connected.
+    pub failed_regex: Option<bool>,
+    /// Whether an `expect_bytes` step failed. `None`: never connected.
+    pub failed_bytes: Option<bool>,
+    /// Labels of each `labels` step that matched, for `probe_expect_info`.
+    pub expect_info: Box<[ExpectInfo]>,
+    /// The first 1 KiB that the peer sent, empty when the target opts out.
+    pub received_excerpt: Box<[u8]>,
+}
+
+/// Label names and values that one step of a dialogue collected.
+pub type ExpectInfo = Box<[(Box<str>, Box<str>)]>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_unique_and_look_like_labels() {
+        let mut seen = std::collections::BTreeSet::new();
+        for reason in Reason::ALL {
+            let label = reason.as_label();
+            assert!(seen.insert(label), "{label} twice");
+            assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{label}");
+        }
+        assert_eq!(seen.len(), 36);
+    }
+}

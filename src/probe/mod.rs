@@ -1,0 +1,67 @@
+//! One run of one protocol against one target: the [`Probe`] seam, the [`Prober`] enum, and the one match over protocols.
+//!
+//! Probers return an [`Observation`] and know nothing of Prometheus. A target that is down is data, not an error.
+//! What is dear (trust stores, TLS configs, resolvers, clients, regexes) is built with the prober, never in a run.
+
+pub mod address;
+pub mod http;
+pub mod tcp;
+pub mod tls;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::config::ProbeSpec;
+use crate::observation::Observation;
+
+/// The scheduler's view of a prober; tests implement it with a script.
+pub trait Probe: Send + Sync + 'static {
+    /// Runs once. Ends by `deadline`, and then says in which phase the time ran out.
+    fn run(&self, deadline: Instant) -> impl Future<Output = Observation> + Send;
+}
+
+/// A prober of any protocol, ready to run.
+pub enum Prober {
+    Http(http::HttpProber),
+    Tcp(tcp::TcpProber),
+}
+
+/// What probers share: TLS configs by their settings, resolvers by their servers.
+pub struct Shared {
+    pub tls: tls::TlsConfigs,
+    pub resolvers: address::Resolvers,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProberError {
+    #[error("cannot build the TLS settings")]
+    Tls(#[from] tls::TlsSetupError),
+    #[error("cannot build the HTTP client")]
+    Client(#[source] reqwest::Error),
+    #[error("cannot build the resolver")]
+    Resolver(#[from] address::ResolverSetupError),
+}
+
+impl Prober {
+    pub fn new(spec: &ProbeSpec, shared: &Arc<Shared>) -> Result<Self, ProberError> {
+        Ok(match spec {
+            ProbeSpec::Http { settings, url } => {
+                Self::Http(http::HttpProber::new(Arc::clone(settings), url.clone(), shared)?)
+            }
+            ProbeSpec::Tcp { settings, address } => {
+                Self::Tcp(tcp::TcpProber::new(Arc::clone(settings), address.clone(), shared)?)
+            }
+        })
+    }
+}
+
+impl Probe for Prober {
+    async fn run(&self, deadline: Instant) -> Observation {
+        match self {
+            Self::Http(prober) => prober.run(deadline).await,
+            Self::Tcp(prober) => prober.run(deadline).await,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The exporter's own metrics, registered once in a registry of our own (not the default one).
+//!
+//! Other modules hold an `Arc<Telemetry>` and count; `server` gathers. Per-target series are not here:
+//! `metrics` renders those from a snapshot, so that a removed target leaves nothing behind.
+
+use prometheus::{
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry,
+};
+
+/// Handles to the exporter's own metrics.
+pub struct Telemetry {
+    pub registry: Registry,
+    /// Seconds between the tick of a run and its start.
+    pub schedule_lag: Histogram,
+    /// Ticks that passed while the run before was still going, or while the exporter was late.
+    pub runs_skipped: IntCounter,
+    pub runs_in_flight: IntGauge,
+    /// Runs or loops that panicked. Always a bug.
+    pub panics: IntCounter,
+    reload_successful: [Gauge; 2],
+    reload_success_timestamp: [Gauge; 2],
+    /// Requests answered, by status code.
+    pub http_requests: CounterVec,
+    pub http_requests_in_flight: IntGauge,
+    /// CPU-independent: seconds spent rendering pages.
+    pub render_seconds: Counter,
+}
+
+impl Telemetry {
+    /// # Panics
+    /// Only if two metrics below had the same name, which the unit test rules out.
+    pub fn new() -> Self {
+        Self::try_new().expect("names below are valid and unique")
+    }
+
+    fn try_new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let schedule_lag = Histogram::with_opts(
+            HistogramOpts::new(
+                "uptime_exporter_schedule_lag_seconds",
+                "Seconds between the tick of a run and its start.",
+            )
+            .buckets(vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0]),
+        )?;
+        let runs_skipped = IntCounter::new(
+            "uptime_exporter_runs_skipped_total",
+            "Ticks skipped because the run before was still going or the exporter was late.",
+        )?;
+        let runs_in_flight = IntGauge::new("uptime_exporter_runs_in_flight", "Runs going on now.")?;
+        let panics = IntCounter::new("uptime_exporter_panics_total", "Runs that panicked; always a bug.")?;
+        let successful = "Whether the last load of the config succeeded (1) or not (0).";
+        let timestamp = "Unix time of the last successful load of the config, in seconds.";
+        let reload_successful = [
+            Gauge::new("uptime_exporter_config_last_reload_successful", successful)?,
+            Gauge::new("blackbox_exporter_config_last_reload_successful", successful)?,
+        ];
+        let reload_success_timestamp = [
+            Gauge::new("uptime_exporter_config_last_reload_success_timestamp_seconds", timestamp)?,
+            Gauge::new("blackbox_exporter_config_last_reload_success_timestamp_seconds", timestamp)?,
+        ];
+        let http_requests = CounterVec::new(
+            Opts::new("uptime_exporter_http_requests_total", "Requests answered, by status code."),
+            &["code"],
+        )?;
+        let http_requests_in_flight =
+            IntGauge::new("uptime_exporter_http_requests_in_flight", "Requests being answered now.")?;
+        let render_seconds =
+            Counter::new("uptime_exporter_page_render_seconds_total", "Seconds spent rendering metric pages.")?;
+        let build_info =
+            GaugeVec::new(Opts::new("uptime_exporter_build_info", "Always 1; the version as a label."), &["version"])?;
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+
+        registry.register(Box::new(schedule_lag.clone()))?;
+        registry.register(Box::new(runs_skipped.clone()))?;
+        registry.register(Box::new(runs_in_flight.clone()))?;
+        registry.register(Box::new(panics.clone()))?;
+        for gauge in reload_successful.iter().chain(&reload_success_timestamp) {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        registry.register(Box::new(http_requests.clone()))?;
+        registry.register(Box::new(http_requests_in_flight.clone()))?;
+        registry.register(Box::new(render_seconds.clone()))?;
+        registry.register(Box::new(build_info))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+
+        Ok(Self {
+            registry,
+            schedule_lag,
+            runs_skipped,
+            runs_in_flight,
+            panics,
+            reload_successful,
+            reload_success_timestamp,
+            http_requests,
+            http_requests_in_flight,
+            render_seconds,
+        })
+    }
+
+    /// Notes the result of a load or reload. `now` is in Unix seconds.
+    pub fn config_loaded(&self, result: Result<f64, ()>) {
+        for gauge in &self.reload_successful {
+            gauge.set(if result.is_ok() { 1.0 } else { 0.0 });
+        }
+        if let Ok(now) = result {
+            for gauge in &self.reload_success_timestamp {
+                gauge.set(now);
+            }
+        }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_without_a_clash() {
+        assert!(Telemetry::try_new().is_ok());
+    }
+}
