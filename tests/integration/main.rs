@@ -1,0 +1,17 @@
+//! End to end: the real binary, real sockets, real signals, a real Prometheus. Loopback only; no root.
+//!
+//! One binary, so that it links once. `support` has the running exporter, the reader of its pages, and the peers.
+
+// Tests may panic, and wait for other processes by the wall clock.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod config;
+mod exposition;
+mod limits;
+mod once;
+mod outage;
+mod prometheus;
+mod reasons;
+mod reload;
+mod stop;
+mod support;

@@ -1,0 +1,107 @@
+//! Nothing is lost between scrapes: an outage that began and ended between two of them is told by the counters and
+//! by the evidence.
+
+use crate::support::exporter::Exporter;
+use crate::support::peer::http::HttpPeer;
+use crate::support::peer::http;
+
+#[test]
+fn an_outage_of_three_seconds_between_two_scrapes_is_seen_afterwards() {
+    // Fine for two runs; then broken for four, of which the second is the re-check; then fine again.
+    let broken = 3..=6;
+    let peer = HttpPeer::start(None, move |request| {
+        if broken.contains(&request.number) { http().status(503).body("database is gone") } else { http() }
+    });
+    let exporter = Exporter::start(&format!(
+        "global:
+  interval: 1s
+  timeout: 1s
+  confirm: {{failures: 2, retry_interval: 200ms}}
+modules:
+  http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
+targets:
+  - {{name: shop, target: {}, module: http, labels: {{team: web}}}}
+",
+        peer.url()
+    ));
+    peer.wait_for_requests(1);
+    let before = exporter.wait_until("the first run is on the page", |page| page.metric("probe_up").all().len() == 1);
+    let metric = |page: &crate::support::scrape::Page, name: &str| page.metric(name).target("shop").read();
+    before.metric("probe_up").target("shop").label("team", "web").value(1.0);
+    for name in ["probe_outages_total", "probe_down_seconds_total"] {
+        before.metric(name).target("shop").value(0.0);
+    }
+    before.metric("probe_runs_total").target("shop").label("result", "failure").value(0.0);
+    before.metric("probe_failures_total").absent();
+
+    // The eighth request begins when the seventh run, the first good one, is over and recorded.
+    peer.wait_for_requests(8);
+    let after = exporter.scrape();
+    assert_eq!((metric(&before, "probe_up"), metric(&after, "probe_up")), (1.0, 1.0), "neither scrape saw it");
+    after.metric("probe_outages_total").target("shop").value(1.0);
+    after.metric("probe_runs_total").target("shop").label("result", "failure").value(4.0);
+    after.metric("probe_failures_total").target("shop").label("reason", "http_status").value(4.0);
+    after.metric("probe_failure_info").absent();
+    after.metric("probe_outage_start_timestamp_seconds").absent();
+
+    // From the first failing run to the first good one, as the peer saw them.
+    let requests = peer.requests();
+    let expected = requests[6].at.duration_since(requests[2].at).as_secs_f64();
+    let down = metric(&after, "probe_down_seconds_total");
+    assert!((down - expected).abs() < 1.0, "down for {down} s; the peer was broken for {expected} s");
+    let known = ["up", "down", "unknown", "maintenance"]
+        .iter()
+        .map(|state| metric(&after, &format!("probe_{state}_seconds_total")))
+        .sum::<f64>();
+    assert!(known > down, "the seconds before and after count too");
+
+    let target = exporter.target("shop");
+    let evidence = &target["evidence"];
+    assert_eq!(target["verdict"], "up");
+    assert_eq!(target["totals"]["outages"], 1);
+    for (capsule, success, status) in [
+        ("first_failure", false, 503),
+        ("latest_failure", false, 503),
+        ("recovery", true, 200),
+        ("last_good", true, 200),
+    ] {
+        let run = &evidence[capsule];
+        assert_eq!(run["success"], success, "{capsule}: {run}");
+        assert_eq!(run["http"]["status"], status, "{capsule}: {run}");
+        assert_eq!(run["resolution"]["used"], "127.0.0.1", "{capsule}: {run}");
+    }
+    let first = &evidence["first_failure"];
+    assert_eq!(first["reason"], "http_status");
+    assert!(first["sentence"].as_str().unwrap().contains("503"), "{first}");
+    assert_eq!(first["http"]["body_excerpt"]["text"], "database is gone");
+    let time = |capsule: &str| evidence[capsule]["time"].as_str().unwrap().to_owned();
+    assert!(time("first_failure") < time("latest_failure"));
+    assert!(time("latest_failure") < time("recovery"));
+    assert!(time("recovery") <= time("last_good"));
+
+    // A change of state is news, once each way; a failing run is not.
+    let log = exporter.log();
+    assert_eq!(log.matches("went down").count(), 1, "{log}");
+    assert_eq!(log.matches("up again").count(), 1, "{log}");
+}
+
+#[test]
+fn a_single_failure_is_no_outage() {
+    let peer = HttpPeer::start(None, |request| if request.number == 2 { http().status(500) } else { http() });
+    let exporter = Exporter::start(&format!(
+        "global: {{interval: 1s, timeout: 1s, confirm: {{failures: 3, retry_interval: 100ms}}}}
+modules: {{http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}}}
+targets: [{{name: blip, target: {}, module: http}}]
+",
+        peer.url()
+    ));
+    peer.wait_for_requests(4);
+    let page = exporter.scrape();
+    page.metric("probe_up").target("blip").value(1.0);
+    page.metric("probe_outages_total").target("blip").value(0.0);
+    page.metric("probe_down_seconds_total").target("blip").value(0.0);
+    page.metric("probe_runs_total").target("blip").label("result", "failure").value(1.0);
+    let target = exporter.target("blip");
+    assert_eq!(target["evidence"]["latest_failure"]["http"]["status"], 500);
+    assert!(target["evidence"]["first_failure"].is_null(), "there was no outage");
+}

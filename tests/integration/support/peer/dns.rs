@@ -1,0 +1,146 @@
+//! A DNS server, by UDP and TCP. Names that it was not told of do not exist.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::AbortHandle;
+
+use super::Listening;
+use crate::support::runtime;
+
+#[derive(Clone, Debug)]
+enum Says {
+    /// Those of the family that is asked for; none of them is NODATA.
+    Addresses(Vec<IpAddr>),
+    Code(u8),
+    Nothing,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Zone(BTreeMap<String, Says>);
+
+pub(crate) fn dns() -> Zone {
+    Zone::default()
+}
+
+impl Zone {
+    pub(crate) fn address(mut self, name: &str, address: &str) -> Self {
+        self.0.insert(name.to_owned(), Says::Addresses(vec![address.parse().unwrap()]));
+        self
+    }
+
+    /// The name exists, and has no address.
+    pub(crate) fn no_data(mut self, name: &str) -> Self {
+        self.0.insert(name.to_owned(), Says::Addresses(Vec::new()));
+        self
+    }
+
+    pub(crate) fn servfail(mut self, name: &str) -> Self {
+        self.0.insert(name.to_owned(), Says::Code(2));
+        self
+    }
+
+    pub(crate) fn silent(mut self, name: &str) -> Self {
+        self.0.insert(name.to_owned(), Says::Nothing);
+        self
+    }
+
+    pub(crate) fn start(self) -> Dns {
+        let zone = Arc::new(self);
+        let (udp, tcp) = runtime().block_on(async {
+            loop {
+                let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+                // The same port may be taken for TCP.
+                if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+                    return (udp, tcp);
+                }
+            }
+        });
+        let by_udp = Arc::clone(&zone);
+        let task = runtime().spawn(async move {
+            let mut buffer = [0; 4096];
+            while let Ok((length, asker)) = udp.recv_from(&mut buffer).await {
+                if let Some(answer) = by_udp.answer(&buffer[..length]) {
+                    let _ = udp.send_to(&answer, asker).await;
+                }
+            }
+        });
+        let by_tcp = Listening::on(tcp, move |mut stream| {
+            let zone = Arc::clone(&zone);
+            async move {
+                while let Ok(length) = stream.read_u16().await {
+                    let mut query = vec![0; usize::from(length)];
+                    if stream.read_exact(&mut query).await.is_err() {
+                        return;
+                    }
+                    if let Some(answer) = zone.answer(&query) {
+                        let length = u16::try_from(answer.len()).unwrap();
+                        let mut framed = length.to_be_bytes().to_vec();
+                        framed.extend_from_slice(&answer);
+                        if stream.write_all(&framed).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        Dns { by_tcp, by_udp: task.abort_handle() }
+    }
+
+    fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
+        let mut name = Vec::new();
+        let mut position = 12;
+        while *query.get(position)? != 0 {
+            let length = usize::from(query[position]);
+            name.push(String::from_utf8_lossy(query.get(position + 1..=position + length)?).to_lowercase());
+            position += 1 + length;
+        }
+        let end = position + 5;
+        let wants_v6 = query.get(position + 1..position + 3)? == [0, 28];
+        let (code, addresses) = match self.0.get(&name.join(".")) {
+            None => (3, Vec::new()),
+            Some(Says::Nothing) => return None,
+            Some(Says::Code(code)) => (*code, Vec::new()),
+            Some(Says::Addresses(addresses)) => {
+                (0, addresses.iter().filter(|address| address.is_ipv6() == wants_v6).copied().collect())
+            }
+        };
+        let mut answer = query[..2].to_vec();
+        let count = u8::try_from(addresses.len()).unwrap();
+        answer.extend_from_slice(&[0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
+        answer.extend_from_slice(query.get(12..end)?);
+        for address in addresses {
+            // The name by a pointer to the question; IN; 60 seconds.
+            let (kind, data) = match address {
+                IpAddr::V4(address) => (1, address.octets().to_vec()),
+                IpAddr::V6(address) => (28, address.octets().to_vec()),
+            };
+            answer.extend_from_slice(&[0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0]);
+            answer.push(u8::try_from(data.len()).unwrap());
+            answer.extend_from_slice(&data);
+        }
+        Some(answer)
+    }
+}
+
+/// A running server.
+pub(crate) struct Dns {
+    by_tcp: Listening,
+    by_udp: AbortHandle,
+}
+
+impl Dns {
+    /// For `dns_servers`.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.by_tcp.address
+    }
+}
+
+impl Drop for Dns {
+    fn drop(&mut self) {
+        self.by_udp.abort();
+    }
+}

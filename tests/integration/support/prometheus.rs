@@ -1,0 +1,81 @@
+//! A real Prometheus in a directory of its own.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::{client, poll};
+
+pub(crate) const PACKAGE: &str = "prometheus";
+
+pub(crate) struct Prometheus {
+    address: SocketAddr,
+    _process: Process,
+    _dir: TempDir,
+}
+
+/// One series of an instant query.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    pub(crate) labels: Value,
+    pub(crate) value: f64,
+}
+
+impl Series {
+    pub(crate) fn label(&self, name: &str) -> &str {
+        self.labels[name].as_str().unwrap_or_default()
+    }
+}
+
+impl Prometheus {
+    /// `files` lie beside the config.
+    pub(crate) fn start(config: &str, files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::Builder::new().prefix("prometheus.").tempdir().unwrap();
+        std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        for (name, content) in files {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        let mut command = Command::new("prometheus");
+        command.current_dir(dir.path()).args([
+            "--config.file=prometheus.yml",
+            "--storage.tsdb.path=data",
+            "--web.listen-address=127.0.0.1:0",
+        ]);
+        let process = Process::spawn(&mut command);
+        let address = process.wait_for_line("Prometheus listens", |line| {
+            let address = line.contains("\"Listening on\"").then(|| line.split_once(" address=")).flatten()?.1;
+            address.split(' ').next()?.parse().ok()
+        });
+        Self { address, _process: process, _dir: dir }
+    }
+
+    pub(crate) fn api(&self, path: &str) -> Result<Value, String> {
+        let response = client::get(self.address, path)?;
+        if response.status != 200 {
+            return Err(format!("{path}: {} {}", response.status, response.text()));
+        }
+        Ok(response.json()["data"].clone())
+    }
+
+    pub(crate) fn query(&self, query: &str) -> Result<Vec<Series>, String> {
+        let encoded: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let data = self.api(&format!("/api/v1/query?query={encoded}"))?;
+        let result = data["result"].as_array().ok_or_else(|| format!("no result: {data}"))?;
+        let series = result.iter().map(|series| {
+            let value = series["value"][1].as_str().and_then(|value| value.parse().ok());
+            Some(Series { labels: series["metric"].clone(), value: value? })
+        });
+        series.collect::<Option<_>>().ok_or_else(|| format!("not an instant vector: {data}"))
+    }
+
+    /// Queries until `met`; what met it.
+    pub(crate) fn wait_until(&self, query: &str, mut met: impl FnMut(&[Series]) -> bool) -> Vec<Series> {
+        poll(query, || {
+            let series = self.query(query)?;
+            if met(&series) { Ok(series) } else { Err(format!("the last answer: {series:#?}")) }
+        })
+    }
+}
