@@ -1,0 +1,237 @@
+//! Wiring: Config -> running App; reload; stop. The only module that sees everything.
+//!
+//! [`App::run`] is one loop over what can happen: a stop, a reason to load the config again, a task that ended.
+//! Reloads are therefore one after the other. The app owns every task; nothing is spawned and forgotten.
+
+mod fleet;
+mod listen;
+mod loading;
+pub mod logging;
+pub mod open_files;
+pub mod signal;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+pub use listen::{BindError, bind};
+pub use loading::Source;
+
+use crate::config::{Config, Target};
+use crate::probe::Prober;
+use crate::schedule::Scheduler;
+use crate::server::{self, ReloadRequest};
+use crate::state::State;
+use crate::telemetry::Telemetry;
+use fleet::{Fleet, Wanted};
+use loading::{Loaded, Loader};
+use watch::Watch;
+
+/// How long open requests may take to end after a stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A config that was loaded, ready to run.
+pub struct App {
+    loader: Arc<Loader>,
+    /// Looked for changes of the main file, when that is asked for.
+    auto_reload: Option<Duration>,
+    loaded: Loaded,
+    telemetry: Arc<Telemetry>,
+    state: State,
+}
+
+/// The app while it runs.
+struct Running {
+    loader: Arc<Loader>,
+    telemetry: Arc<Telemetry>,
+    fleet: Fleet,
+    config: channel::Sender<Arc<Config>>,
+    watch: Watch,
+}
+
+impl App {
+    /// Loads the config and builds every prober, and starts nothing.
+    ///
+    /// # Errors
+    /// Every problem of the config, one a line.
+    pub async fn load(source: Source, auto_reload: Option<Duration>) -> Result<Self, String> {
+        let telemetry = Arc::new(Telemetry::new());
+        let state = State::default();
+        let loader = Arc::new(Loader::new(source));
+        let loaded = load(&loader, &state).await?;
+        Ok(Self { loader, auto_reload, loaded, telemetry, state })
+    }
+
+    /// How much there is in the config, for people.
+    pub fn summary(&self) -> String {
+        let targets = &self.loaded.config.targets;
+        let modules: BTreeSet<_> = targets.iter().map(|target| &target.module).collect();
+        let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        format!("{}, {} in use", plural(targets.len(), "target"), plural(modules.len(), "module"))
+    }
+
+    /// Every target with its prober, in the order of names, for `--once`.
+    pub fn into_probes(self) -> Vec<(Arc<Target>, Arc<Prober>)> {
+        // Nothing ran before, so every target has a prober of its own.
+        self.loaded.targets.into_iter().filter_map(|Wanted { target, prober }| Some((target, prober?))).collect()
+    }
+
+    /// Every target's state, as the pages show it.
+    pub fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    /// Probes and serves until `stop`, then stops within a bounded grace.
+    ///
+    /// # Errors
+    /// When a part that has to run ended by itself, or the operating system refuses signals.
+    pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { loader, auto_reload, loaded, telemetry, state } = self;
+        let mut hangup = signal::reload_signal().context("cannot listen to SIGHUP")?;
+        let (reload, mut reload_requests) = mpsc::channel::<ReloadRequest>(16);
+        let (ready, ready_seen) = channel::channel(false);
+        let (config, config_seen) = channel::channel(Arc::clone(&loaded.config));
+
+        let context = server::Context {
+            state: state.clone(),
+            telemetry: Arc::clone(&telemetry),
+            config: config_seen,
+            reload,
+            ready: ready_seen,
+        };
+        let mut servers = JoinSet::new();
+        for listener in listeners {
+            let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
+            info!(%address, "Listening.");
+            servers.spawn(server::serve(listener, context.clone(), stop.clone()));
+        }
+        drop(context);
+
+        let scheduler = Scheduler::new(Arc::clone(&telemetry));
+        let fleet = Fleet::new(scheduler, state.clone());
+        let watch = Watch::new(&loaded, auto_reload);
+        let mut app = Running { loader, telemetry, fleet, config, watch };
+        app.take_over(loaded, "start");
+
+        // Readiness is a latch: it says that the start is over, not that nothing is new.
+        let mut readiness = interval(Duration::from_millis(100));
+        readiness.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+        let ended = loop {
+            // Timers live outside of this loop; the watch holds its times itself.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                Some(ended) = servers.join_next() => break Err(unexpected(ended, &app.telemetry)),
+                Some(answer) = reload_requests.recv() => {
+                    let Some(result) = app.reload("request", &state, &stop).await else { break Ok(()) };
+                    // Whoever asked may have gone.
+                    let _ = answer.send(result);
+                }
+                Some(()) = hangup.recv() => {
+                    if app.reload("SIGHUP", &state, &stop).await.is_none() { break Ok(()) }
+                }
+                () = sleep_until(app.watch.next_look()) => {
+                    let Some(changed) = stop.run_until_cancelled(app.watch.look()).await else { break Ok(()) };
+                    if changed && app.reload("changed files", &state, &stop).await.is_none() { break Ok(()) }
+                }
+                _ = readiness.tick(), if !*ready.borrow() => {
+                    if state.all_observed() {
+                        ready.send_replace(true);
+                        info!("Every target was observed once.");
+                    }
+                }
+                () = app.fleet.scheduler.reap() => {}
+            }
+        };
+        stop.cancel();
+        app.stop(servers).await;
+        ended
+    }
+}
+
+impl Running {
+    /// Loads the config and takes it over. A config with problems changes nothing.
+    ///
+    /// `None`: stopped meanwhile.
+    async fn reload(
+        &mut self,
+        trigger: &'static str,
+        state: &State,
+        stop: &CancellationToken,
+    ) -> Option<Result<(), String>> {
+        match stop.run_until_cancelled(load(&self.loader, state)).await? {
+            Ok(loaded) => {
+                self.watch.renew(&loaded);
+                self.take_over(loaded, trigger);
+                Some(Ok(()))
+            }
+            Err(problems) => {
+                self.telemetry.config_loaded(Err(()));
+                for problem in problems.lines() {
+                    error!(trigger, problem, "The config has a problem.");
+                }
+                error!(trigger, "The config was not loaded; the one before stays in force.");
+                Some(Err(problems))
+            }
+        }
+    }
+
+    /// From here on nothing fails and nothing waits, so nothing is half applied.
+    fn take_over(&mut self, loaded: Loaded, trigger: &'static str) {
+        open_files::check(loaded.targets.len());
+        let changes = self.fleet.apply(loaded.targets, Instant::now());
+        self.config.send_replace(loaded.config);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.telemetry.config_loaded(Ok(now.as_secs_f64()));
+        let fleet::Changes { added, changed, removed, unchanged } = changes;
+        info!(trigger, added, changed, removed, unchanged, "Config loaded.");
+    }
+
+    /// No new runs, those in flight dropped, open requests answered, within the grace.
+    async fn stop(&mut self, mut servers: JoinSet<()>) {
+        let began = Instant::now();
+        let grace = began + GRACE;
+        let in_flight = self.telemetry.runs_in_flight.get();
+        let loops = timeout_at(grace, self.fleet.scheduler.stop()).await;
+        let drained = timeout_at(grace, async { while servers.join_next().await.is_some() {} }).await;
+        let seconds = began.elapsed().as_secs_f64();
+        if loops.is_ok() && drained.is_ok() {
+            info!(seconds, runs_cancelled = in_flight, "Stopped.");
+        } else {
+            let (loops, servers) = (self.fleet.scheduler.len(), servers.len());
+            warn!(seconds, loops, servers, "Stopped; some tasks did not end within the grace.");
+        }
+    }
+}
+
+/// Reads files and builds probers off the runtime's threads: both may take long, and runs must not wait for them.
+async fn load(loader: &Arc<Loader>, state: &State) -> Result<Loaded, String> {
+    let loader = Arc::clone(loader);
+    let current = state.targets();
+    match tokio::task::spawn_blocking(move || loader.load(&current)).await {
+        Ok(result) => result,
+        Err(error) => Err(format!("loading the config failed: {error}; this is a bug of the exporter")),
+    }
+}
+
+fn unexpected(ended: Result<(), tokio::task::JoinError>, telemetry: &Telemetry) -> anyhow::Error {
+    match ended {
+        Ok(()) => anyhow::anyhow!("a server ended by itself"),
+        Err(error) => {
+            telemetry.panics.inc();
+            anyhow::Error::new(error).context("a server failed")
+        }
+    }
+}
