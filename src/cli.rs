@@ -42,7 +42,7 @@ pub struct Cli {
     pub once: bool,
 
     /// How --once prints the results [default: table]
-    #[arg(long = "format", value_name = "FORMAT", requires = "once", hide_possible_values = false)]
+    #[arg(long = "format", value_name = "FORMAT", requires = "once")]
     pub format: Option<Format>,
 
     /// Log what is at least this important

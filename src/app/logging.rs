@@ -1,5 +1,6 @@
 //! Where the log goes: standard error, as logfmt or JSON.
 
+use tracing::error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -29,5 +30,8 @@ pub fn start(level: LogLevel, format: LogFormat) {
         }
     };
     // Fails only when a log was started before, as tests may do.
-    let _ = registry().with(layer.with_filter(filter)).try_init();
+    if registry().with(layer.with_filter(filter)).try_init().is_ok() {
+        // A panic is caught and counted where it happens; its message and place belong in the log, in the log's format.
+        std::panic::set_hook(Box::new(|panic| error!(%panic, "Panicked. This is a bug of the exporter.")));
+    }
 }

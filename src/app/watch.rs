@@ -140,4 +140,21 @@ mod tests {
         fs::write(&file, "one").unwrap();
         assert_eq!(stamp(&paths), one);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_seen_once_and_not_before_it_is_time_to_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = vec![dir.path().join("a.yaml")];
+        fs::write(&paths[0], "one").unwrap();
+        let every = Duration::from_secs(30);
+        let mut look = Look::new(paths.clone(), stamp(&paths), every);
+        tokio::time::sleep(every).await;
+        assert!(!look.has_changed().await, "nothing happened");
+        fs::write(&paths[0], "two").unwrap();
+        assert!(!look.has_changed().await, "not yet");
+        tokio::time::sleep(every).await;
+        assert!(look.has_changed().await);
+        tokio::time::sleep(every).await;
+        assert!(!look.has_changed().await, "once for each change");
+    }
 }

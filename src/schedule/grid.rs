@@ -275,4 +275,33 @@ mod tests {
             let (_, _) = plan.after(due, now + S, now + 2 * S, Next::Recheck);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn runs_never_bunch_and_no_tick_is_lost_uncounted(
+            steps in proptest::collection::vec((0..30_000_u64, 0..16_000_u64), 1..50)
+        ) {
+            let t0 = Instant::now();
+            let mut plan = plan(t0);
+            let mut due = Due { at: t0, kind: Kind::Tick };
+            let mut before: Option<Instant> = None;
+            let (mut runs, mut lost) = (0, 0);
+            for (lag, length) in steps {
+                // Mostly on time.
+                let started = due.at + ms(lag.saturating_sub(25_000));
+                if let Some(before) = before {
+                    proptest::prop_assert!(started - before >= 5 * S);
+                }
+                before = Some(started);
+                let ended = started + ms(length);
+                let (next, skipped) = plan.after(due, started, ended, Next::Tick);
+                runs += 1;
+                lost += skipped;
+                proptest::prop_assert!(next.at >= ended);
+                proptest::prop_assert!(next.at - ended <= 15 * S);
+                proptest::prop_assert_eq!(plan.tick, runs + lost);
+                due = next;
+            }
+        }
+    }
 }
