@@ -28,10 +28,12 @@ pub enum Prober {
     Tcp(tcp::TcpProber),
 }
 
-/// What probers share: TLS configs by their settings, resolvers by their servers.
+/// What probers share: TLS configs by their settings, resolvers by their servers, HTTP clients by both.
+#[derive(Default)]
 pub struct Shared {
     pub tls: tls::TlsConfigs,
     pub resolvers: address::Resolvers,
+    pub clients: http::Clients,
 }
 
 #[derive(Debug, thiserror::Error)]
