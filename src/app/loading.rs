@@ -6,8 +6,6 @@ use std::sync::Arc;
 use super::fleet::Wanted;
 use super::watch::{Stamp, stamp};
 use crate::config::Config;
-use crate::probe::address::Resolvers;
-use crate::probe::tls::TlsConfigs;
 use crate::probe::{Prober, Shared};
 use crate::state::TargetState;
 
@@ -45,7 +43,7 @@ impl Loader {
         let dependency_stamp = stamp(&config.dependencies);
         // One for each load: what the system trusts and how it resolves may have changed. Targets that stay as they
         // are keep theirs.
-        let shared = Arc::new(Shared { tls: TlsConfigs::default(), resolvers: Resolvers::default() });
+        let shared = Arc::new(Shared::default());
         let mut targets = Vec::with_capacity(config.targets.len());
         let mut problems = Vec::new();
         for target in &mut config.targets {

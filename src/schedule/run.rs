@@ -27,7 +27,11 @@ pub(crate) async fn run<P: Probe>(probe: &P, timeout: Duration, lag: Duration, t
     let outcome = timeout_at(deadline + BACKSTOP, guarded).await;
     let ended = Instant::now();
     let sentence = match outcome {
-        Ok(Ok(observation)) => return excuse_late_exporter(observation, timeout, lag, ended, deadline),
+        Ok(Ok(mut observation)) => {
+            // The prober was told a deadline, and can only say what was left of it.
+            observation.timeout = timeout;
+            return excuse_late_exporter(observation, timeout, lag, ended, deadline);
+        }
         Ok(Err(_panic)) => {
             // The panic hook has printed the message and the place.
             telemetry.panics.inc();
