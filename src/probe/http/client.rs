@@ -41,6 +41,13 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// Clients that a prober holds.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let by_tls = self.by_tls.lock().unwrap_or_else(PoisonError::into_inner);
+        by_tls.values().flatten().filter(|client| client.strong_count() > 0).count()
+    }
+
     /// The client for these needs, built when no prober holds one.
     pub(super) fn client(
         &self,

@@ -64,16 +64,15 @@ fn connecting(error: &reqwest::Error, peer: &str) -> Failure {
 /// Connected, but no whole head of a response came.
 fn request(error: &reqwest::Error) -> Failure {
     // A server that wants a client certificate says so only now (TLS 1.3).
-    if chain(error).any(|cause| cause.is::<rustls::Error>()) {
-        if let Some(failure) = tls::classify(error) {
-            return failure;
-        }
+    if chain(error).any(|cause| cause.is::<rustls::Error>())
+        && let Some(failure) = tls::classify(error)
+    {
+        return failure;
     }
     let hyper = chain(error).find_map(|cause| cause.downcast_ref::<hyper::Error>());
     if hyper.is_some_and(hyper::Error::is_parse) {
         return Failure::new(Reason::ProtocolError, format!("the answer is not HTTP: {}", explain(error)));
     }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open")]
     match io_errors(error).last().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => {
             return Failure::new(Reason::ConnectReset, "the peer reset the connection instead of answering");
@@ -114,7 +113,6 @@ pub(super) fn body(error: &BodyError, meter: &Meter) -> Failure {
 }
 
 fn transport(error: &reqwest::Error, length: u64) -> Failure {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open")]
     let malformed = io_errors(error)
         .last()
         .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
