@@ -84,6 +84,8 @@ fn build(tls: &Arc<rustls::ClientConfig>, proxy: Option<&ProxyKey>) -> Result<re
         .pool_max_idle_per_host(0)
         // The run has its own deadline; these would end it early, and cost a system call each.
         .tcp_keepalive(None)
+        .tcp_keepalive_interval(None)
+        .tcp_keepalive_retries(None)
         .tcp_user_timeout(None)
         .tcp_nodelay(true)
         .dns_resolver(Arc::new(HopResolver))

@@ -28,9 +28,11 @@ pub(super) fn exchange(error: &reqwest::Error, hop: &HopTrace, peer: &str) -> Fa
             Failure::new(Reason::ProxyError, format!("the proxy {peer} cannot be used: {detail}"))
         }
         Reached::Connecting => connecting(error, peer),
-        Reached::Handshake => hop.recorder.refusal().or_else(|| tls::classify(error)).unwrap_or_else(|| {
-            Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", explain(error)))
-        }),
+        Reached::Handshake => {
+            hop.recorder.refusal().or_else(|| tls::classify_at(error, tls::Stage::Handshake)).unwrap_or_else(|| {
+                Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", explain(error)))
+            })
+        }
         Reached::Request => request(error),
     }
 }
@@ -74,13 +76,13 @@ fn request(error: &reqwest::Error) -> Failure {
         return Failure::new(Reason::ProtocolError, format!("the answer is not HTTP: {}", explain(error)));
     }
     match io_errors(error).last().map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => {
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => {
             return Failure::new(Reason::ConnectReset, "the peer reset the connection instead of answering");
         }
         Some(io::ErrorKind::TimedOut) => {
             return Failure::new(Reason::RequestTimeout, "the connection timed out before an answer began");
         }
-        Some(io::ErrorKind::UnexpectedEof) => return closed_early(),
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => return closed_early(),
         _ => {}
     }
     if hyper.is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed()) {

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::HttpProber;
 use crate::config::http::ProxySettings;
+use crate::config::tls::ClientIdentity;
 use crate::config::{DnsServers, HttpSettings, IpFamily, IpPreference, TlsSettings};
 use crate::observation::{Detail, HttpDetail, Observation, Reason};
 use crate::probe::{Probe, Shared};
@@ -349,16 +350,44 @@ impl Authority {
         self.server_valid(names, 2020, 2090)
     }
 
+    /// Wants a client certificate of this authority.
+    pub(super) fn server_for_clients(&self, names: &[&str]) -> Arc<rustls::ServerConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .unwrap();
+        let (chain, key) = self.issue(names, 2020, 2090);
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .unwrap();
+        Arc::new(config)
+    }
+
+    pub(super) fn client(&self) -> Arc<ClientIdentity> {
+        let (chain, key) = self.issue(&["client"], 2020, 2090);
+        Arc::new(ClientIdentity { chain, key })
+    }
+
     /// Valid from the first of January of one year to that of another.
     pub(super) fn server_valid(&self, names: &[&str], from: i32, to: i32) -> Arc<rustls::ServerConfig> {
+        let (chain, key) = self.issue(names, from, to);
+        server_config(chain, key)
+    }
+
+    fn issue(&self, names: &[&str], from: i32, to: i32) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.not_before = rcgen::date_time_ymd(from, 1, 1);
         params.not_after = rcgen::date_time_ymd(to, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        server_config(vec![certificate.der().clone()], key)
+        (vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
     }
 }
 

@@ -260,3 +260,64 @@ async fn a_proxy_over_tls_is_not_taken_for_the_target() {
         assert_eq!(observation.tls.is_some(), shows, "the proxy's certificate is not the target's");
     }
 }
+
+#[tokio::test]
+async fn a_client_certificate_is_sent_and_its_lack_is_a_handshake_failure() {
+    let authority = Authority::new();
+    let peer = Peer::tls(authority.server_for_clients(&["127.0.0.1"]), |_| ok()).await;
+    let url = format!("https://{}/", peer.address);
+    let tls = TlsSettings { client: Some(authority.client()), ..authority.trusted() };
+    let observation = probe(HttpSettings { tls, ..settings() }, &url).await;
+    assert!(observation.outcome.is_up(), "{observation:?}");
+    let observation = probe(trusting(&authority), &url).await;
+    assert_eq!(reason(&observation), Some(Reason::TlsHandshake), "{observation:?}");
+    assert!(observation.tls.is_some(), "the server's certificate was fine");
+}
+
+/// Agrees on HTTP/2, waits for the request, sends these frames and closes.
+async fn http2_frames(authority: &Authority, frames: &'static [u8]) -> SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut config = (*authority.server(&["127.0.0.1"])).clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut received = Vec::new();
+            // Frame type 1 on stream 1: the request's HEADERS.
+            while !received.windows(6).any(|window| window[0] == 1 && window[2..] == [0, 0, 0, 1]) {
+                if stream.read_buf(&mut received).await.unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+            let _ = stream.write_all(b"\0\0\0\x04\0\0\0\0\0").await;
+            let _ = stream.write_all(frames).await;
+            let _ = stream.shutdown().await;
+            while stream.read_buf(&mut received).await.is_ok_and(|read| read > 0) {}
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn http2_failures_have_reasons_too() {
+    const RESET: &[u8] = b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02";
+    const HEAD_AND_RESET: &[u8] = b"\0\0\x01\x01\x04\0\0\0\x01\x88\0\0\x04\x03\0\0\0\0\x01\0\0\0\x02";
+    const HEAD_AND_HALF: &[u8] = b"\0\0\x01\x01\x04\0\0\0\x01\x88\0\0\x04\0\0\0\0\0\x01half";
+    // DATA on a stream that was never opened.
+    const NONSENSE: &[u8] = b"\0\0\x04\0\0\0\0\0\x63half";
+    let authority = Authority::new();
+    for (frames, wanted) in [
+        (RESET, Reason::ConnectReset),
+        (HEAD_AND_RESET, Reason::ResponseTruncated),
+        (HEAD_AND_HALF, Reason::ResponseTruncated),
+        (NONSENSE, Reason::ProtocolError),
+        (b"", Reason::ResponseTruncated),
+    ] {
+        let address = http2_frames(&authority, frames).await;
+        let observation = probe(trusting(&authority), &format!("https://{address}/")).await;
+        assert_eq!(reason(&observation), Some(wanted), "{frames:?} {observation:?}");
+    }
+}
