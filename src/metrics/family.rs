@@ -44,12 +44,15 @@ pub(super) enum Source {
     Kept(Shape<TargetSnapshot>),
 }
 
+/// Reads one number off; `None` is no sample.
+pub(super) type Value<T> = fn(&T) -> Option<f64>;
+
 /// How a family's samples are read off.
 pub(super) enum Shape<T: 'static> {
     /// One sample, or none when the function has no value.
-    One(fn(&T) -> Option<f64>),
+    One(Value<T>),
     /// One sample for each value of the family's single label.
-    Each(&'static [(&'static str, fn(&T) -> Option<f64>)]),
+    Each(&'static [(&'static str, Value<T>)]),
     /// Whatever the function writes: label values that are not known beforehand.
     Lines(fn(&T, &mut Lines<'_>)),
 }

@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use prometheus::proto::MetricFamily;
 
-use super::family::{FAMILIES, Family, Shape, Source};
+use super::family::{FAMILIES, Family, Shape, Source, Value};
 use super::own;
 use super::text::{Lines, Number, push_head, push_label};
 use crate::observation::Observation;
@@ -44,8 +44,8 @@ struct Column {
 /// How one series' value is read off a target.
 #[derive(Clone, Copy)]
 pub(super) enum Read {
-    Run(fn(&Observation) -> Option<f64>),
-    Kept(fn(&TargetSnapshot) -> Option<f64>),
+    Run(Value<Observation>),
+    Kept(Value<TargetSnapshot>),
 }
 
 impl Read {

@@ -6,6 +6,8 @@
 pub mod address;
 pub mod http;
 pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 use std::future::Future;

@@ -41,6 +41,13 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// Clients that a prober holds.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let by_tls = self.by_tls.lock().unwrap_or_else(PoisonError::into_inner);
+        by_tls.values().flatten().filter(|client| client.strong_count() > 0).count()
+    }
+
     /// The client for these needs, built when no prober holds one.
     pub(super) fn client(
         &self,
@@ -77,6 +84,8 @@ fn build(tls: &Arc<rustls::ClientConfig>, proxy: Option<&ProxyKey>) -> Result<re
         .pool_max_idle_per_host(0)
         // The run has its own deadline; these would end it early, and cost a system call each.
         .tcp_keepalive(None)
+        .tcp_keepalive_interval(None)
+        .tcp_keepalive_retries(None)
         .tcp_user_timeout(None)
         .tcp_nodelay(true)
         .dns_resolver(Arc::new(HopResolver))

@@ -5,6 +5,8 @@
 //! Host header must then differ from the URL, it is set by hand, and the prober speaks HTTP/1.1 alone (HTTP/2 has no
 //! second name to say it with).
 //!
+//! An address as `server_name` or in `Host` changes neither SNI nor the check: in the URL it would be connected to.
+//!
 //! Through a proxy the URL is also what the proxy is asked for, so there it stays: the Host header is sent as configured,
 //! but SNI and certificate check go by the URL.
 
@@ -34,6 +36,12 @@ pub(super) fn dress(settings: &HttpSettings, url: &Url, names: Names) -> Dressed
     let host = settings.host.as_deref().filter(|_| names.host_header);
     let server_name = settings.tls.server_name.as_deref().filter(|_| names.server_name && url.scheme() == "https");
     let mut wire = url.clone();
+    if !names.proxied && url.scheme() == "https" {
+        // The root dot is right in DNS, but no part of a name in SNI or a certificate (RFC 6066, 3).
+        if let Some(bare) = url.host_str().and_then(|host| host.strip_suffix('.')) {
+            set_host(&mut wire, bare, |_| Ok(()));
+        }
+    }
     if host.is_none() && server_name.is_none() {
         return Dressed { url: wire, host: None };
     }
@@ -121,6 +129,8 @@ mod tests {
             ("https://a.org/", None, Some("a.org"), false, "https://a.org/", None),
             ("http://a.org/", None, Some("b.org"), false, "http://a.org/", None),
             ("https://10.0.0.1/", Some("a.org"), Some("b.org"), false, "https://b.org/", Some("a.org")),
+            ("https://a.org./", None, None, false, "https://a.org/", None),
+            ("http://a.org./", None, None, false, "http://a.org./", None),
             ("https://a.org/", Some("b.org"), Some("c.org"), true, "https://a.org/", Some("b.org")),
         ];
         for (url, host, server_name, proxied, wire, header) in table {

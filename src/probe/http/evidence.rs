@@ -1,11 +1,13 @@
 //! What is kept of a response for people and metrics, without what is secret.
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_LENGTH, LAST_MODIFIED, LOCATION};
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 /// Response headers kept as evidence: what says who answered, from which cache, and what to do next. None of them
-/// carries credentials; a Location is kept without user, password and query.
+/// carries credentials; a Location is kept without user, password and query. Sorted.
 const KEPT: &[&str] = &[
     "age",
     "alt-svc",
@@ -35,14 +37,15 @@ const MOST_BYTES: usize = 256;
 
 pub(super) fn headers(headers: &HeaderMap) -> Box<[(Box<str>, Box<str>)]> {
     let mut kept = Vec::new();
-    for name in KEPT {
-        for value in headers.get_all(*name) {
-            let text = match *name == LOCATION.as_str() {
-                true => location(value.as_bytes()),
-                false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            };
-            kept.push(((*name).into(), cut(&text)));
+    for (name, value) in headers {
+        if KEPT.binary_search(&name.as_str()).is_err() {
+            continue;
         }
+        let text = match *name == LOCATION {
+            true => Cow::Owned(location(value.as_bytes())),
+            false => String::from_utf8_lossy(value.as_bytes()),
+        };
+        kept.push((name.as_str().into(), cut(&text)));
     }
     kept.into()
 }
@@ -133,6 +136,7 @@ mod tests {
         assert_eq!(&*kept[1].1, "ngin\u{fffd}");
         assert_eq!(kept[2].1.len(), 256);
         assert_eq!(kept.len(), 3);
+        assert!(KEPT.is_sorted());
         assert_eq!(location(b"/relative?token=1"), "/relative");
     }
 

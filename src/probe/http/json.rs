@@ -20,15 +20,15 @@ pub(super) fn judge(settings: &HttpSettings, body: &[u8]) -> Result<(), String> 
     let json: serde_json::Value =
         serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
     let value = to_cel(json);
-    if let Some(rule) = rules.0 {
-        if evaluate(rule, &value)? {
-            return Err(format!("the CEL expression {:?} is true, which it must not be", rule.source));
-        }
+    if let Some(rule) = rules.0
+        && evaluate(rule, &value)?
+    {
+        return Err(format!("the CEL expression {:?} is true, which it must not be", rule.source));
     }
-    if let Some(rule) = rules.1 {
-        if !evaluate(rule, &value)? {
-            return Err(format!("the CEL expression {:?} is not true", rule.source));
-        }
+    if let Some(rule) = rules.1
+        && !evaluate(rule, &value)?
+    {
+        return Err(format!("the CEL expression {:?} is not true", rule.source));
     }
     Ok(())
 }

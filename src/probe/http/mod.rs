@@ -27,11 +27,12 @@ mod testing;
 mod tests;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
+use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -43,7 +44,7 @@ use super::tls::Alpn;
 use super::{Probe, ProberError, Shared};
 use crate::config::HttpSettings;
 use crate::config::http::{HttpAuth, OAuth2Settings};
-use crate::observation::{Observation, Outcome};
+use crate::observation::{Failure, Observation, Outcome, Reason};
 
 /// Probes one URL.
 pub struct HttpProber {
@@ -74,11 +75,13 @@ impl HttpProber {
             chosen = transport(alpn)?;
         }
         let authorization = match &settings.auth {
-            None => Authorization::None,
-            Some(HttpAuth::Basic { username, password }) => {
-                let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose()));
-                Authorization::Header(secret_header(&format!("Basic {pair}")).expect("base64 is ASCII"))
+            // Credentials in the URL are Basic ones, as in Go.
+            None if !url.username().is_empty() || url.password().is_some() => {
+                let decode = |text| percent_decode_str(text).decode_utf8_lossy();
+                Authorization::Header(basic(&decode(url.username()), &decode(url.password().unwrap_or_default())))
             }
+            None => Authorization::None,
+            Some(HttpAuth::Basic { username, password }) => Authorization::Header(basic(username, password.expose())),
             Some(HttpAuth::Header { scheme, credentials }) => {
                 // The config has checked it; a value that is unfit is not sent.
                 match secret_header(&format!("{scheme} {}", credentials.expose())) {
@@ -92,6 +95,9 @@ impl HttpProber {
         };
         let mut url = url;
         url.set_fragment(None);
+        // Neither fails on an http or https URL.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
         Ok(Self { settings, url, transport: chosen, authorization })
     }
 
@@ -103,15 +109,26 @@ impl HttpProber {
     async fn observe(&self, deadline: Instant) -> Observation {
         let started = SystemTime::now();
         let begun = Instant::now();
-        let timeout = deadline.saturating_duration_since(begun);
+        // The clock has moved on a little since the deadline was set; people and metrics want the round figure.
+        let timeout = deadline.saturating_duration_since(begun) + Duration::from_micros(500);
+        let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         let mut run = Run::new(self);
-        let outcome = match timeout_at(deadline, run.drive()).await {
-            Ok(Ok(())) => Outcome::Up,
-            Ok(Err(failure)) => Outcome::Down(failure),
-            Err(_) => Outcome::Down(run.expire(timeout)),
+        let outcome = if timeout.is_zero() {
+            Outcome::Down(Failure::new(Reason::Internal, "the run began after its deadline"))
+        } else {
+            match timeout_at(deadline, run.drive()).await {
+                Ok(Ok(())) => Outcome::Up,
+                Ok(Err(failure)) => Outcome::Down(failure),
+                Err(_) => Outcome::Down(run.expire(timeout)),
+            }
         };
         run.into_observation(started, begun, timeout, outcome)
     }
+}
+
+fn basic(username: &str, password: &str) -> HeaderValue {
+    let pair = BASE64_STANDARD.encode(format!("{username}:{password}"));
+    secret_header(&format!("Basic {pair}")).expect("base64 is ASCII")
 }
 
 impl Probe for HttpProber {

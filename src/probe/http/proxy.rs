@@ -13,7 +13,6 @@ use crate::config::http::ProxySettings;
 use crate::probe::ProberError;
 
 /// The proxies of one prober, with their clients.
-#[derive(Default)]
 pub(super) struct Proxies {
     http: Option<Proxy>,
     https: Option<Proxy>,
@@ -25,14 +24,17 @@ pub(super) struct Proxy {
     /// `host:port`, for people.
     pub(super) name: Box<str>,
     pub(super) tunnel: Tunnel,
+    /// It speaks HTTP for itself on this connection: a 407 is its own.
+    pub(super) forwards: bool,
 }
 
 impl Proxies {
+    /// `None` when every connection is direct.
     pub(super) fn new(
         settings: &ProxySettings,
         tls: &Arc<rustls::ClientConfig>,
         clients: &Clients,
-    ) -> Result<Self, ProberError> {
+    ) -> Result<Option<Box<Self>>, ProberError> {
         let proxy = |url: &Url, scheme: &str, connect_headers: &http::HeaderMap| -> Result<Proxy, ProberError> {
             let url = normalised(url);
             let socks = url.scheme().starts_with("socks");
@@ -46,10 +48,10 @@ impl Proxies {
                 if scheme == "https" && !socks { connect_headers.clone() } else { http::HeaderMap::new() };
             let name = authority(&url);
             let client = clients.client(tls, Some(&ProxyKey { url, connect_headers }))?;
-            Ok(Proxy { client, name, tunnel })
+            Ok(Proxy { client, name, tunnel, forwards: scheme == "http" && !socks })
         };
-        Ok(match settings {
-            ProxySettings::Direct => Self::default(),
+        let proxies = match settings {
+            ProxySettings::Direct => return Ok(None),
             ProxySettings::Url { url, no_proxy, connect_headers } => Self {
                 http: Some(proxy(url, "http", connect_headers)?),
                 https: Some(proxy(url, "https", connect_headers)?),
@@ -61,7 +63,8 @@ impl Proxies {
                 https: https.as_deref().map(|url| proxy(url, "https", connect_headers)).transpose()?,
                 bypass: Some(Bypass::parse(no_proxy.as_deref().unwrap_or_default())),
             },
-        })
+        };
+        Ok(Some(Box::new(proxies)))
     }
 
     /// The proxy for `url`; `None` is a direct connection.

@@ -10,16 +10,21 @@ use std::io;
 
 use super::body::{BodyError, Meter};
 use super::decode::DecodeError;
-use super::trace::{HopTrace, Reached};
+use super::trace::{Dial, HopTrace, Reached};
 use crate::observation::{Failure, Reason};
 use crate::probe::tls;
 
 /// Why no response came.
 pub(super) fn exchange(error: &reqwest::Error, hop: &HopTrace, peer: &str) -> Failure {
-    if let Some(failure) = own_trouble(error) {
+    let io = io_errors(error).last();
+    let reached = hop.reached();
+    if let (Reached::Connecting, Dial::Target(address), Some(io)) = (reached, &hop.dial, io) {
+        return tls::classify_connect(io, *address);
+    }
+    if let Some(failure) = io.and_then(own_trouble) {
         return failure;
     }
-    match hop.reached() {
+    match reached {
         Reached::Proxy => {
             let detail = match hop.marks().proxy_lookup {
                 Some(lookup) => lookup.sentence.into_string(),
@@ -27,61 +32,48 @@ pub(super) fn exchange(error: &reqwest::Error, hop: &HopTrace, peer: &str) -> Fa
             };
             Failure::new(Reason::ProxyError, format!("the proxy {peer} cannot be used: {detail}"))
         }
-        Reached::Connecting => connecting(error, peer),
-        Reached::Handshake => hop.recorder.refusal().or_else(|| tls::classify(error)).unwrap_or_else(|| {
-            Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", explain(error)))
-        }),
+        // No socket was involved: a URL that the client refuses.
+        Reached::Connecting => {
+            Failure::new(Reason::Internal, format!("the request cannot be sent: {}", explain(error)))
+        }
+        Reached::Handshake => {
+            hop.recorder.refusal().or_else(|| tls::classify_at(error, tls::Stage::Handshake)).unwrap_or_else(|| {
+                Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", explain(error)))
+            })
+        }
         Reached::Request => request(error),
     }
 }
 
-/// Trouble of this process or host, which says nothing about the target.
-fn own_trouble(error: &(dyn Error + 'static)) -> Option<Failure> {
+/// Trouble of this process or host, which says nothing about the target or its proxy.
+fn own_trouble(error: &io::Error) -> Option<Failure> {
     /// Linux: ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL (no free local port), ENOBUFS.
     const CODES: [i32; 5] = [12, 23, 24, 99, 105];
-    let code = io_errors(error).find_map(io::Error::raw_os_error).filter(|code| CODES.contains(code))?;
+    let code = error.raw_os_error().filter(|code| CODES.contains(code))?;
     let text = io::Error::from_raw_os_error(code);
     Some(Failure::new(Reason::Internal, format!("this exporter cannot open a connection: {text}")))
-}
-
-fn connecting(error: &reqwest::Error, peer: &str) -> Failure {
-    let Some(io) = io_errors(error).last() else {
-        // A URL that the client refuses, before any connection.
-        return Failure::new(Reason::Internal, format!("the request cannot be sent: {}", explain(error)));
-    };
-    #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open")]
-    let (reason, text) = match io.kind() {
-        io::ErrorKind::ConnectionRefused => (Reason::ConnectRefused, "refused the connection"),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
-            (Reason::ConnectReset, "reset the connection")
-        }
-        io::ErrorKind::TimedOut => (Reason::ConnectTimeout, "does not answer"),
-        _ => return Failure::new(Reason::ConnectUnreachable, format!("{peer} cannot be reached: {io}")),
-    };
-    Failure::new(reason, format!("{peer} {text}"))
 }
 
 /// Connected, but no whole head of a response came.
 fn request(error: &reqwest::Error) -> Failure {
     // A server that wants a client certificate says so only now (TLS 1.3).
-    if chain(error).any(|cause| cause.is::<rustls::Error>()) {
-        if let Some(failure) = tls::classify(error) {
-            return failure;
-        }
+    if chain(error).any(|cause| cause.is::<rustls::Error>())
+        && let Some(failure) = tls::classify(error)
+    {
+        return failure;
     }
     let hyper = chain(error).find_map(|cause| cause.downcast_ref::<hyper::Error>());
     if hyper.is_some_and(hyper::Error::is_parse) {
         return Failure::new(Reason::ProtocolError, format!("the answer is not HTTP: {}", explain(error)));
     }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open")]
     match io_errors(error).last().map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => {
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => {
             return Failure::new(Reason::ConnectReset, "the peer reset the connection instead of answering");
         }
         Some(io::ErrorKind::TimedOut) => {
             return Failure::new(Reason::RequestTimeout, "the connection timed out before an answer began");
         }
-        Some(io::ErrorKind::UnexpectedEof) => return closed_early(),
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => return closed_early(),
         _ => {}
     }
     if hyper.is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed()) {
@@ -114,7 +106,6 @@ pub(super) fn body(error: &BodyError, meter: &Meter) -> Failure {
 }
 
 fn transport(error: &reqwest::Error, length: u64) -> Failure {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open")]
     let malformed = io_errors(error)
         .last()
         .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
@@ -161,4 +152,28 @@ fn explain(error: &reqwest::Error) -> String {
         texts.push(text);
     }
     if texts.is_empty() { "the client refused it".to_owned() } else { texts.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhaustion_is_our_own_trouble() {
+        for code in [12, 23, 24, 99, 105] {
+            let failure = own_trouble(&io::Error::from_raw_os_error(code));
+            assert_eq!(failure.map(|failure| failure.reason), Some(Reason::Internal), "{code}");
+        }
+        assert_eq!(own_trouble(&io::ErrorKind::ConnectionRefused.into()), None);
+        assert_eq!(own_trouble(&io::Error::from_raw_os_error(111)), None);
+    }
+
+    #[test]
+    fn the_chain_looks_into_io_errors() {
+        let refused = io::Error::from_raw_os_error(111);
+        let wrapped = io::Error::other(io::Error::other(refused));
+        assert_eq!(io_errors(&wrapped).last().and_then(io::Error::raw_os_error), Some(111));
+        let tls = io::Error::other(rustls::Error::DecryptError);
+        assert!(chain(&tls).any(|cause| cause.is::<rustls::Error>()));
+    }
 }

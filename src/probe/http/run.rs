@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{AUTHORIZATION, CONNECTION, HOST};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
@@ -110,9 +110,10 @@ impl<'a> Run<'a> {
         if let Some(host) = dressed.host {
             headers.insert(HOST, host);
         }
+        // As the incumbent: the server need not keep the connection, and the wait after a close (TIME_WAIT) is its own.
+        headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
         // Cookies belong to the name that the server knows itself by.
-        let cookie_url = dressed.url.clone();
-        jar.add_to(&mut headers, &cookie_url);
+        jar.add_to(&mut headers, &dressed.url);
         let outgoing = Outgoing {
             target: &hop.url,
             wire: dressed.url,
@@ -121,7 +122,7 @@ impl<'a> Run<'a> {
             body: if hop.keeps_body { settings.body.clone() } else { Bytes::new() },
         };
         let response = prober.transport.exchange(&mut self.progress, outgoing).await?;
-        jar.store(response.headers(), &cookie_url);
+        jar.store(response.headers(), response.url());
         Ok((response, token_was_cached))
     }
 
@@ -228,8 +229,12 @@ impl<'a> Run<'a> {
         started: SystemTime,
         begun: Instant,
         timeout: Duration,
-        outcome: Outcome,
+        mut outcome: Outcome,
     ) -> Observation {
+        if let (Outcome::Down(failure), None, Some(url)) = (&mut outcome, self.detail.status, self.chain.last()) {
+            // The failing peer is not the one that the target names.
+            failure.sentence = format!("{}, at {url} after {} redirects", failure.sentence, self.chain.len()).into();
+        }
         if let Some(body) = &mut self.body {
             let meter = body.meter_mut();
             self.detail.body_length = Some(meter.length);

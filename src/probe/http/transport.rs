@@ -23,7 +23,7 @@ use crate::probe::{ProberError, Shared};
 /// Everything that an exchange needs, built once and shared between runs.
 pub(super) struct Transport {
     direct: Arc<Client>,
-    proxies: Proxies,
+    proxies: Option<Box<Proxies>>,
     resolver: Arc<Resolver>,
     ip: IpPreference,
 }
@@ -59,7 +59,7 @@ impl Transport {
 
     /// The proxy that `url` goes through, if any.
     pub(super) fn proxy(&self, url: &Url) -> Option<&Proxy> {
-        self.proxies.select(url)
+        self.proxies.as_ref()?.select(url)
     }
 
     /// Sends, and waits for the head of the response.
@@ -89,11 +89,14 @@ impl Transport {
         let result = hop.scope(client.inner.execute(request)).await;
         progress.end_exchange();
         match result {
-            Ok(response) if hop.is_proxied() && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                let name = progress.peer_name();
-                Err(Failure::new(Reason::ProxyError, format!("the proxy {name} wants credentials (status 407)")))
-            }
-            Ok(response) => Ok(response),
+            Ok(response) => match proxy {
+                Some(Proxy { forwards: true, name, .. })
+                    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
+                {
+                    Err(Failure::new(Reason::ProxyError, format!("the proxy {name} wants credentials (status 407)")))
+                }
+                _ => Ok(response),
+            },
             Err(error) => Err(reason::exchange(&error, &hop, &progress.peer_name())),
         }
     }

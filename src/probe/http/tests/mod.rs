@@ -1,0 +1,10 @@
+//! The prober against real sockets.
+
+#![allow(clippy::unwrap_used)]
+
+mod failures;
+mod hops;
+mod proxies;
+mod rules;
+mod secure;
+mod tokens;
