@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> state -> schedule -> metrics -> server -> app
+//! config -> observation -> probe -> state -> schedule -> metrics -> server -> once -> app
 //! ```
 //!
 //! | module | what it owns |

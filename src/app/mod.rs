@@ -31,15 +31,15 @@ pub use loading::Source;
 use crate::config::{Config, Target};
 use crate::probe::Prober;
 use crate::schedule::Scheduler;
-use crate::server::{self, ReloadRequest};
+use crate::server::{self, ReloadRequest, Served};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use fleet::{Fleet, Wanted};
 use loading::{Loaded, Loader};
 use watch::Watch;
 
-/// How long open requests may take to end after a stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a stop may take. The servers give open requests 5 s of their own; the rest is for them to say how it went.
+const GRACE: Duration = Duration::from_secs(6);
 
 /// A config that was loaded, ready to run.
 pub struct App {
@@ -200,18 +200,27 @@ impl Running {
     }
 
     /// No new runs, those in flight dropped, open requests answered, within the grace.
-    async fn stop(&mut self, mut servers: JoinSet<()>) {
+    async fn stop(&mut self, mut servers: JoinSet<Served>) {
         let began = Instant::now();
         let grace = began + GRACE;
-        let in_flight = self.telemetry.runs_in_flight.get();
+        let runs_cancelled = self.telemetry.runs_in_flight.get();
         let loops = timeout_at(grace, self.fleet.scheduler.stop()).await;
-        let drained = timeout_at(grace, async { while servers.join_next().await.is_some() {} }).await;
+        let mut cut_off = 0;
+        let drain = async {
+            while let Some(served) = servers.join_next().await {
+                cut_off += served.map_or(0, |served| served.cut_off);
+            }
+        };
+        let drained = timeout_at(grace, drain).await;
         let seconds = began.elapsed().as_secs_f64();
-        if loops.is_ok() && drained.is_ok() {
-            info!(seconds, runs_cancelled = in_flight, "Stopped.");
+        if loops.is_ok() && drained.is_ok() && cut_off == 0 {
+            info!(seconds, runs_cancelled, "Stopped.");
         } else {
             let (loops, servers) = (self.fleet.scheduler.len(), servers.len());
-            warn!(seconds, loops, servers, "Stopped; some tasks did not end within the grace.");
+            warn!(
+                seconds,
+                runs_cancelled, cut_off, loops, servers, "Stopped, but not everything ended within the grace."
+            );
         }
     }
 }
@@ -226,9 +235,9 @@ async fn load(loader: &Arc<Loader>, state: &State) -> Result<Loaded, String> {
     }
 }
 
-fn unexpected(ended: Result<(), tokio::task::JoinError>, telemetry: &Telemetry) -> anyhow::Error {
+fn unexpected(ended: Result<Served, tokio::task::JoinError>, telemetry: &Telemetry) -> anyhow::Error {
     match ended {
-        Ok(()) => anyhow::anyhow!("a server ended by itself"),
+        Ok(_) => anyhow::anyhow!("a server ended by itself"),
         Err(error) => {
             telemetry.panics.inc();
             anyhow::Error::new(error).context("a server failed")

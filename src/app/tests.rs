@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -119,17 +122,68 @@ async fn a_stop_does_not_wait_for_a_load_that_hangs() {
     holder.join().unwrap();
 }
 
+/// A request over a connection of its own; status and body.
+async fn request(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
 #[tokio::test]
-async fn an_app_runs_until_it_is_stopped() {
+async fn an_app_probes_serves_reloads_and_stops() {
     let script = Script::default();
-    script.set(Ok(vec![target("a", 10 * S, 5 * S)]));
+    // Port 9 of this host: refused, and so observed, at once.
+    script.set(Ok(vec![target("a", S, S), target("b", S, S)]));
     let app = App::load(script.source(), None).await.unwrap();
-    assert_eq!(app.summary(), "1 target, 1 module in use");
+    assert_eq!(app.summary(), "2 targets, 1 module in use");
     let state = app.state();
     let listeners = bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
+    let address = listeners[0].local_addr().unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(listeners, stop.clone()));
-    while state.targets().is_empty() {
+
+    let mut ready = ready_answer(address).await;
+    while ready.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        ready = ready_answer(address).await;
+    }
+    assert!(state.all_observed());
+
+    script.set(Err("one\ntwo"));
+    let (status, body) = request(address, "POST", "/-/reload").await;
+    assert!(status == 500 && body.contains("one") && body.contains("two"), "{status} {body}");
+    assert_eq!(names(&state), ["a", "b"]);
+
+    script.set(Ok(vec![target("b", S, S), target("c", S, S)]));
+    let (status, _) = request(address, "POST", "/-/reload").await;
+    assert_eq!((status, names(&state)), (200, vec!["b".to_owned(), "c".to_owned()]));
+    assert_eq!(ready_answer(address).await.0, 200, "readiness is a latch");
+    let (_, page) = request(address, "GET", "/metrics").await;
+    assert!(!page.contains("target=\"a\""), "removed ones vanish at once");
+
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+async fn ready_answer(address: SocketAddr) -> (u16, String) {
+    request(address, "GET", "/-/ready").await
+}
+
+#[tokio::test]
+async fn without_targets_the_app_is_ready_at_once() {
+    let script = Script::default();
+    script.set(Ok(Vec::new()));
+    let app = App::load(script.source(), None).await.unwrap();
+    let listeners = bind(&["127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()]).await.unwrap();
+    let second = listeners[1].local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(app.run(listeners, stop.clone()));
+    while ready_answer(second).await.0 != 200 {
         tokio::task::yield_now().await;
     }
     stop.cancel();

@@ -62,12 +62,11 @@ fn json_has_an_object_for_every_target_in_order() {
     let value: serde_json::Value = serde_json::from_str(&json::text(&results())).unwrap();
     let states: Vec<_> = value.as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["down", "up", "unknown", "not_run"]);
-    assert_eq!(value[0]["reason"], "http_status");
-    assert_eq!(value[0]["http"]["status"], 503);
-    assert_eq!(value[0]["duration_seconds"], 1.234);
-    assert_eq!(value[1].get("reason"), None, "missing is better than made up");
-    assert_eq!(value[1]["started"], "1970-01-01T00:00:00.000Z");
-    assert_eq!(value[3].get("started"), None);
+    assert_eq!(value[0]["run"]["reason"], "http_status");
+    assert_eq!(value[0]["run"]["http"]["status"], 503);
+    assert_eq!(value[0]["run"]["elapsed_seconds"], 1.234);
+    assert_eq!(value[1]["run"].get("reason"), None, "missing is better than made up");
+    assert_eq!(value[3]["run"], serde_json::Value::Null);
 }
 
 #[test]

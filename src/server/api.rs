@@ -185,6 +185,12 @@ impl<'a> Evidence<'a> {
     }
 }
 
+/// One run by itself, as `--once` prints it: the same keys as among the evidence.
+pub(crate) fn run_json(run: &Observation) -> serde_json::Value {
+    // Fails only for maps whose keys are not text, and there are none.
+    serde_json::to_value(Run::new(run)).unwrap_or_default()
+}
+
 /// One run.
 #[derive(Serialize)]
 struct Run<'a> {

@@ -36,6 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch as tokio_watch};
 use tokio_util::sync::CancellationToken;
 
 pub use accept::Served;
+pub(crate) use api::run_json;
 pub use limits::Limits;
 
 use crate::config::Config;

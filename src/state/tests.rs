@@ -35,7 +35,7 @@ pub(crate) fn target_with(
     };
     Arc::new(Target {
         name: TargetName::new(name).unwrap(),
-        address: "192.0.2.1:80".to_owned(),
+        address: "127.0.0.1:9".to_owned(),
         module: "tcp_connect".to_owned(),
         labels: LabelSet::default(),
         cadence: Cadence::new(interval, timeout).unwrap(),
@@ -43,7 +43,7 @@ pub(crate) fn target_with(
         latency_buckets: latency_buckets.into(),
         probe: ProbeSpec::Tcp {
             settings: Arc::new(settings),
-            address: HostPort { host: "192.0.2.1".to_owned(), port: 80 },
+            address: HostPort { host: "127.0.0.1".to_owned(), port: 9 },
         },
         fingerprint: [0; 32],
     })
