@@ -46,7 +46,7 @@ pub fn classify_at(error: &(dyn Error + 'static), stage: Stage) -> Option<Failur
         current = error.source();
         if let Some(io) = error.downcast_ref::<io::Error>() {
             // The deepest one knows best, but an outer one with a clear kind is better than nothing.
-            found = Some(classify_io(io, stage));
+            found = classify_io(io, stage).or(found);
             // io::Error::source() skips the error that it wraps.
             if let Some(inner) = io.get_ref() {
                 current = Some(inner);
@@ -61,11 +61,12 @@ pub fn classify_connect(error: &io::Error, peer: SocketAddr) -> Failure {
     let address_missing = error.kind() == ErrorKind::AddrNotAvailable;
     // Where IPv6 is switched off, even ::1 is "not available"; elsewhere this means that no local port is left.
     let no_ipv6 = address_missing && peer.ip() == IpAddr::from(std::net::Ipv6Addr::LOCALHOST);
-    let reason = if no_ipv6 { Reason::ConnectUnreachable } else { io_reason(error, Stage::Connect) };
-    Failure::new(reason, format!("cannot connect to {peer}: {}", io_text(error)))
+    let reason = if no_ipv6 { Some(Reason::ConnectUnreachable) } else { io_reason(error, Stage::Connect) };
+    // What has no reason of its own came from no network.
+    Failure::new(reason.unwrap_or(Reason::Internal), format!("cannot connect to {peer}: {}", io_text(error)))
 }
 
-fn classify_io(error: &io::Error, stage: Stage) -> Failure {
+fn classify_io(error: &io::Error, stage: Stage) -> Option<Failure> {
     let sentence = match (error.kind(), stage) {
         (ErrorKind::UnexpectedEof, Stage::Handshake) => {
             "the peer closed the connection during the TLS handshake".to_owned()
@@ -76,14 +77,17 @@ fn classify_io(error: &io::Error, stage: Stage) -> Failure {
         }
         _ => io_text(error),
     };
-    Failure::new(io_reason(error, stage), sentence)
+    Some(Failure::new(io_reason(error, stage)?, sentence))
 }
 
-fn io_reason(error: &io::Error, stage: Stage) -> Reason {
+/// `None` for an error that a library made up and that has no telling kind: guessing [`Reason::Internal`] would take an
+/// outage for a fault of the exporter.
+fn io_reason(error: &io::Error, stage: Stage) -> Option<Reason> {
     if is_exhausted(error) {
-        return Reason::Internal;
+        return Some(Reason::Internal);
     }
-    match error.kind() {
+    #[allow(clippy::wildcard_enum_match_arm)] // most kinds are about files
+    Some(match error.kind() {
         ErrorKind::ConnectionRefused => Reason::ConnectRefused,
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
             Reason::ConnectUnreachable
@@ -109,9 +113,10 @@ fn io_reason(error: &io::Error, stage: Stage) -> Reason {
             Stage::Connect | Stage::Exchange => Reason::ProtocolError,
         },
         _ if is_no_route(error) => Reason::ConnectUnreachable,
-        // What is left is about the exporter's own machine: no permission, a bad source address, no local port.
-        _ => Reason::Internal,
-    }
+        // What else the kernel says is about this machine: no permission, a bad source address.
+        _ if error.raw_os_error().is_some() => Reason::Internal,
+        _ => return None,
+    })
 }
 
 /// Errors for which `ErrorKind` has no stable name, by their numbers.
@@ -172,6 +177,7 @@ fn classify_tls(error: &rustls::Error, stage: Stage) -> Failure {
 /// What the peer says by an alert concerns us: our offer, or our client certificate. A server may send it after a
 /// TLS 1.3 handshake that was complete on our side.
 fn classify_alert(alert: AlertDescription) -> Failure {
+    #[allow(clippy::wildcard_enum_match_arm)] // of the others, the alert's own name says all
     let (reason, what) = match alert {
         AlertDescription::CertificateRevoked => (Reason::TlsRevoked, "the peer says that a certificate is revoked"),
         AlertDescription::CertificateRequired => (Reason::TlsHandshake, "the peer wants a client certificate"),
@@ -184,7 +190,6 @@ fn classify_alert(alert: AlertDescription) -> Failure {
         AlertDescription::ProtocolVersion => (Reason::TlsHandshake, "the peer speaks none of our TLS versions"),
         AlertDescription::UnrecognisedName => (Reason::TlsHandshake, "the peer does not know the server name"),
         AlertDescription::NoApplicationProtocol => (Reason::TlsHandshake, "the peer speaks none of our protocols"),
-        #[allow(clippy::wildcard_enum_match_arm)] // the alert's own name says it
         _ => (Reason::TlsHandshake, "the peer broke TLS off"),
     };
     match alert.as_str() {
@@ -300,6 +305,9 @@ mod tests {
     #[test]
     fn other_errors_are_not_ours() {
         assert_eq!(reason_at(fmt::Error, Stage::Exchange), None);
+        assert_eq!(reason_at(io::Error::other("made up"), Stage::Exchange), None);
+        let wrapped = io::Error::other(io::Error::from_raw_os_error(111));
+        assert_eq!(reason_at(wrapped, Stage::Exchange), Some(Reason::ConnectRefused));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use rustls::client::{Resumption, Tls12Resumption};
 use rustls::pki_types::{CertificateDer, ServerName};
 
 pub use self::classify::{Stage, classify, classify_at, classify_connect};
+pub(crate) use self::classify::{io_text, is_exhausted};
 pub use self::recorder::Recorder;
 
 use self::certificate::Chains;
@@ -38,9 +39,11 @@ pub struct TlsConfigs {
     /// The operating system's trust store, read when the first target needs it.
     native: OnceLock<Arc<Roots>>,
     /// Roots of `ca_file`s, so that ALPN variants of one setting share them.
-    configured: Mutex<Vec<(Arc<[CertificateDer<'static>]>, Arc<Roots>)>>,
+    configured: Mutex<Vec<(CaFile, Arc<Roots>)>>,
     chains: Arc<Chains>,
 }
+
+type CaFile = Arc<[CertificateDer<'static>]>;
 
 struct Built {
     settings: TlsSettings,

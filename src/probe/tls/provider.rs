@@ -44,12 +44,12 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 
 /// The IANA name, as the incumbent prints it.
 pub(super) fn iana_name(suite: CipherSuite) -> &'static str {
+    #[allow(clippy::wildcard_enum_match_arm)] // all others are spelled as IANA does
     match suite {
         // rustls names these after its constants (TLS13_...), IANA does not.
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
         CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
-        #[allow(clippy::wildcard_enum_match_arm)] // all others are spelled as IANA does
         other => other.as_str().unwrap_or("unknown"),
     }
 }

@@ -1,9 +1,9 @@
 //! Judges a server's certificates, and records them in any case.
 //!
 //! The order of the checks is the order in which an operator wants to hear of faults, where several are there at once:
-//! 1. the leaf's dates (an expired self-signed certificate is first of all expired), 2. the way to a trusted root,
-//! revocation included, 3. the name. As the incumbent, and unlike plain webpki, a root's own dates count, and a server
-//! certificate that is itself among the configured roots is accepted.
+//! first the leaf's dates (an expired self-signed certificate is first of all expired), then the way to a trusted root,
+//! revocation included, then the name. As the incumbent, and unlike plain webpki, a root's own dates count, and a
+//! server certificate that is itself among the configured roots is accepted.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
