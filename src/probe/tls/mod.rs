@@ -22,6 +22,7 @@ use rustls::client::{Resumption, Tls12Resumption};
 use rustls::pki_types::{CertificateDer, ServerName};
 
 pub use self::classify::{Stage, classify, classify_at, classify_connect};
+pub(crate) use self::classify::{io_text, is_exhausted};
 pub use self::recorder::Recorder;
 
 use self::certificate::Chains;
