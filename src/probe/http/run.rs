@@ -233,7 +233,11 @@ impl<'a> Run<'a> {
     ) -> Observation {
         if let (Outcome::Down(failure), None, Some(url)) = (&mut outcome, self.detail.status, self.chain.last()) {
             // The failing peer is not the one that the target names.
-            failure.sentence = format!("{}, at {url} after {} redirects", failure.sentence, self.chain.len()).into();
+            let redirects = match self.chain.len() {
+                1 => "1 redirect".to_owned(),
+                many => format!("{many} redirects"),
+            };
+            failure.sentence = format!("{}, at {url} after {redirects}", failure.sentence).into();
         }
         if let Some(body) = &mut self.body {
             let meter = body.meter_mut();

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use hickory_resolver::proto::op::ResponseCode;
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use url::Url;
 
@@ -20,6 +21,7 @@ use crate::config::http::ProxySettings;
 use crate::config::tls::ClientIdentity;
 use crate::config::{DnsServers, HttpSettings, IpFamily, IpPreference, TlsSettings};
 use crate::observation::{Detail, HttpDetail, Observation, Reason};
+use crate::probe::testing::{self as shared, DnsReply};
 use crate::probe::{Probe, Shared};
 
 /// The incumbent's defaults, IPv4 first.
@@ -124,17 +126,11 @@ impl Peer {
         Self::listen(handler, None).await
     }
 
-    pub(super) async fn tls(
-        config: Arc<rustls::ServerConfig>,
-        handler: impl Fn(&str) -> Act + Send + Sync + 'static,
-    ) -> Self {
+    pub(super) async fn tls(config: Arc<ServerConfig>, handler: impl Fn(&str) -> Act + Send + Sync + 'static) -> Self {
         Self::listen(handler, Some(config)).await
     }
 
-    async fn listen(
-        handler: impl Fn(&str) -> Act + Send + Sync + 'static,
-        tls: Option<Arc<rustls::ServerConfig>>,
-    ) -> Self {
+    async fn listen(handler: impl Fn(&str) -> Act + Send + Sync + 'static, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let peer = Self { address: listener.local_addr().unwrap(), requests: Arc::default() };
         let requests = Arc::clone(&peer.requests);
@@ -231,7 +227,7 @@ pub(super) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
 
 /// A port on which nothing listens.
 pub(super) async fn closed_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port()
+    shared::closed_port().await.port()
 }
 
 /// Accepts, and never says a word.
@@ -288,118 +284,60 @@ pub(super) async fn black_hole() -> BlackHole {
 
 /// A DNS server: `*.test` is 127.0.0.1, `silent.test` gets no answer, `servfail.test` fails, and nothing else exists.
 pub(super) async fn dns() -> DnsServers {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = socket.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut buffer = [0; 1500];
-        while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
-            if let Some(answer) = dns_answer(&buffer[..length]) {
-                let _ = socket.send_to(&answer, client).await;
-            }
-        }
+    let address = shared::dns_server(|name, _| match name {
+        "silent.test." => DnsReply::Silence,
+        "servfail.test." => DnsReply::Code(ResponseCode::ServFail),
+        known if known.ends_with(".test.") => DnsReply::Addresses(vec![Ipv4Addr::LOCALHOST.into()]),
+        _ => DnsReply::Code(ResponseCode::NXDomain),
     });
-    DnsServers::Servers(vec![address])
-}
-
-fn dns_answer(query: &[u8]) -> Option<Vec<u8>> {
-    let mut name = Vec::new();
-    let mut position = 12;
-    while query[position] != 0 {
-        let length = usize::from(query[position]);
-        name.push(String::from_utf8_lossy(&query[position + 1..=position + length]).to_lowercase());
-        position += 1 + length;
-    }
-    let end = position + 5;
-    let is_a = query[position + 1..position + 3] == [0, 1];
-    let (rcode, answers) = match name.join(".").as_str() {
-        "silent.test" => return None,
-        "servfail.test" => (2, 0),
-        known if known.ends_with(".test") => (0, u8::from(is_a)),
-        _ => (3, 0),
-    };
-    let mut answer = query[..2].to_vec();
-    answer.extend_from_slice(&[0x81, 0x80 | rcode, 0, 1, 0, answers, 0, 0, 0, 0]);
-    answer.extend_from_slice(&query[12..end]);
-    if answers == 1 {
-        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
-    }
-    Some(answer)
+    DnsServers::Servers(vec![address.await])
 }
 
 /// A certificate authority made for one test.
-pub(super) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    root: CertificateDer<'static>,
-}
+pub(super) struct Authority(shared::Authority);
 
 impl Authority {
     pub(super) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let root = params.self_signed(&key).unwrap().der().clone();
-        Self { issuer: Issuer::new(params, key), root }
+        Self(shared::Authority::root("Test Root"))
     }
 
     /// Settings that trust it.
     pub(super) fn trusted(&self) -> TlsSettings {
-        TlsSettings { roots: Some(Arc::from([self.root.clone()])), ..TlsSettings::default() }
+        self.0.trusted()
     }
 
-    pub(super) fn server(&self, names: &[&str]) -> Arc<rustls::ServerConfig> {
-        self.server_valid(names, 2020, 2090)
-    }
-
-    /// Wants a client certificate of this authority.
-    pub(super) fn server_for_clients(&self, names: &[&str]) -> Arc<rustls::ServerConfig> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.root.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier =
-            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .unwrap();
-        let (chain, key) = self.issue(names, 2020, 2090);
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)
-            .unwrap();
-        Arc::new(config)
-    }
-
-    pub(super) fn client(&self) -> Arc<ClientIdentity> {
-        let (chain, key) = self.issue(&["client"], 2020, 2090);
-        Arc::new(ClientIdentity { chain, key })
+    pub(super) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
+        self.0.issue(names).server()
     }
 
     /// Valid from the first of January of one year to that of another.
-    pub(super) fn server_valid(&self, names: &[&str], from: i32, to: i32) -> Arc<rustls::ServerConfig> {
-        let (chain, key) = self.issue(names, from, to);
-        server_config(chain, key)
+    pub(super) fn server_valid(&self, names: &[&str], from: i32, to: i32) -> Arc<ServerConfig> {
+        let identity = self.0.issue_with(names, |params| {
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        });
+        identity.server()
     }
 
-    fn issue(&self, names: &[&str], from: i32, to: i32) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.not_before = rcgen::date_time_ymd(from, 1, 1);
-        params.not_after = rcgen::date_time_ymd(to, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+    /// Wants a client certificate of this authority.
+    pub(super) fn server_for_clients(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.0.der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let identity = self.0.issue(names);
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(identity.chain, identity.key);
+        Arc::new(config.unwrap())
     }
-}
 
-fn server_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Arc<rustls::ServerConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    Arc::new(config)
+    pub(super) fn client(&self) -> Arc<ClientIdentity> {
+        let shared::Identity { chain, key } = self.0.issue(&["client"]);
+        Arc::new(ClientIdentity { chain, key })
+    }
 }
 
 /// An HTTP proxy: answers plain requests itself, and connects every tunnel to `to`, whatever it is asked for.

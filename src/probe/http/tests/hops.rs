@@ -161,7 +161,7 @@ async fn every_hop_is_resolved_by_our_rules() {
     let observation = probe(settings, &lost.url()).await;
     assert_eq!(reason(&observation), Some(Reason::DnsNxdomain));
     let sentence = &observation.outcome.failure().unwrap().sentence;
-    assert!(sentence.ends_with(", at http://nowhere.example/ after 1 redirects"), "{sentence}");
+    assert!(sentence.ends_with(", at http://nowhere.example/ after 1 redirect"), "{sentence}");
     let first_hop = observation.resolution.unwrap();
     assert_eq!(first_hop.chosen, Some(std::net::Ipv4Addr::LOCALHOST.into()), "the first hop's resolution is kept");
 }

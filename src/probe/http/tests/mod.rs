@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cost;
 mod failures;
 mod hops;
 mod proxies;
