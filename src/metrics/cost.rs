@@ -38,11 +38,14 @@ fn cost_of_a_page_of_10000_targets() {
             lines += piece.iter().filter(|byte| **byte == b'\n').count();
             last = Instant::now();
         }
+        // The state keeps the observations alive; freeing them is no part of a scrape.
         let snapshot = many(TARGETS);
+        let kept = snapshot.clone();
         let start = Instant::now();
         let total: usize = Page::new(snapshot, &[]).map(|piece| piece.len()).sum();
-        assert_eq!(total, bytes);
         best[1] = best[1].min(start.elapsed());
+        assert_eq!(total, bytes);
+        drop(kept);
         let mut zip = flate2::write::GzEncoder::new(Counted(0), flate2::Compression::new(1));
         let page = Page::new(many(TARGETS), &[]);
         let start = Instant::now();

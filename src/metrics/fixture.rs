@@ -305,17 +305,49 @@ pub(crate) fn varied() -> Snapshot {
     Snapshot { taken: now(), targets }
 }
 
-/// `count` targets that are up over TLS, each with its own observation, as in a running exporter.
+/// `count` targets that are up over TLS, each with an observation of its own and no two numbers alike, as in a
+/// running exporter.
 pub(crate) fn many(count: usize) -> Snapshot {
-    let chain = chain();
+    let mut seed = 1_u64;
+    // Knuth's MMIX generator: the same snapshot on each call.
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
     let targets = (0..count)
         .map(|index| {
             let name = format!("target-{index:05}");
             let mut run = good_https();
-            run.elapsed = Duration::from_nanos(123_456_789 + index as u64 * 1001);
-            run.started = now() - ms(index as u64);
-            run.tls.as_mut().unwrap().chain = Arc::clone(&chain);
-            up(http_target(&name, &[("region", "eu-west"), ("team", "web")], &[]), run)
+            run.started = now() - ms(random(15_000));
+            let Detail::Http(detail) = &mut run.detail else { unreachable!() };
+            let phases = &mut detail.phases;
+            for phase in [
+                &mut phases.resolve,
+                &mut phases.connect,
+                &mut phases.tls,
+                &mut phases.processing,
+                &mut phases.transfer,
+            ] {
+                *phase = Some(Duration::from_nanos(random(50_000_000)));
+                run.elapsed += phase.unwrap();
+            }
+            detail.body_length = Some(random(100_000));
+            let resolution = run.resolution.as_mut().unwrap();
+            resolution.elapsed = phases.resolve.unwrap();
+            resolution.chosen = Some(IpAddr::from((0xc000_0200_u32 + random(1 << 24) as u32).to_be_bytes()));
+            let expiry = 1_770_000_000 + random(10_000_000) as i64;
+            let session = run.tls.as_mut().unwrap();
+            let mut chain = Chain::clone(&session.chain);
+            chain.earliest_expiry = Some(expiry);
+            chain.certificates[0].subject = format!("CN={name}.example.com").into();
+            chain.certificates[0].dns_names = format!("{name}.example.com").into();
+            chain.certificates[0].fingerprint_sha256 =
+                (0..8).map(|_| format!("{:08x}", random(1 << 31))).collect::<String>().into();
+            session.chain = Arc::new(chain);
+            session.last_chain_expiry = Some(expiry);
+            let mut target = up(http_target(&name, &[("region", "eu-west"), ("team", "web")], &[]), run);
+            target.totals = totals(1000 + random(100_000), random(10));
+            target
         })
         .collect();
     Snapshot { taken: now(), targets }

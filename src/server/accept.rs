@@ -45,6 +45,7 @@ pub(super) async fn run(listener: TcpListener, site: Arc<Site>, limits: Limits, 
     let mut tasks = JoinSet::new();
     let mut open: HashMap<Id, Open> = HashMap::new();
     let mut served = Served::default();
+    let mut exhausted = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -57,6 +58,7 @@ pub(super) async fn run(listener: TcpListener, site: Arc<Site>, limits: Limits, 
         };
         match accepted {
             Ok((socket, _)) => {
+                exhausted = false;
                 served.connections += 1;
                 if open.len() >= limits.connections && !evict(&mut open) {
                     site.count(http::StatusCode::SERVICE_UNAVAILABLE);
@@ -71,7 +73,11 @@ pub(super) async fn run(listener: TcpListener, site: Arc<Site>, limits: Limits, 
             }
             Err(error) if is_the_connections(&error) => debug!(%error, "Connection ended before it was accepted."),
             Err(error) => {
-                warn!(%error, "Cannot accept connections; trying again.");
+                // Once, not ten times a second. An idle connection's file may be the one that is wanting.
+                if !exhausted {
+                    exhausted = true;
+                    warn!(%error, "Cannot accept connections; trying again.");
+                }
                 evict(&mut open);
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(100)) => {}
