@@ -13,7 +13,7 @@ pub mod signal;
 mod tests;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use listen::{BindError, bind};
-pub use loading::Source;
 
 use crate::config::{Config, Target};
 use crate::probe::Prober;
@@ -35,7 +34,7 @@ use crate::server::{self, ReloadRequest, Served};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use fleet::{Fleet, Wanted};
-use loading::{Loaded, Loader};
+use loading::{Input, Loaded, load};
 use watch::Watch;
 
 /// How long a stop may take. The servers give open requests 5 s of their own; the rest is for them to say how it went.
@@ -43,8 +42,8 @@ const GRACE: Duration = Duration::from_secs(6);
 
 /// A config that was loaded, ready to run.
 pub struct App {
-    loader: Arc<Loader>,
-    /// Looked for changes of the main file, when that is asked for.
+    path: PathBuf,
+    /// How often the main file is looked at for changes, when that is asked for.
     auto_reload: Option<Duration>,
     loaded: Loaded,
     telemetry: Arc<Telemetry>,
@@ -53,32 +52,36 @@ pub struct App {
 
 /// The app while it runs.
 struct Running {
-    loader: Arc<Loader>,
+    path: PathBuf,
     telemetry: Arc<Telemetry>,
+    state: State,
     fleet: Fleet,
     config: channel::Sender<Arc<Config>>,
     watch: Watch,
+    stop: CancellationToken,
 }
+
+/// Stopped in the middle of something else.
+struct Stopped;
 
 impl App {
     /// Loads the config and builds every prober, and starts nothing.
     ///
     /// # Errors
     /// Every problem of the config, one a line.
-    pub async fn load(source: Source, auto_reload: Option<Duration>) -> Result<Self, String> {
+    pub async fn load(path: impl Into<PathBuf>, auto_reload: Option<Duration>) -> Result<Self, String> {
+        let path = path.into();
         let telemetry = Arc::new(Telemetry::new());
         let state = State::default();
-        let loader = Arc::new(Loader::new(source));
-        let loaded = load(&loader, &state).await?;
-        Ok(Self { loader, auto_reload, loaded, telemetry, state })
+        let loaded = load(Input::File(path.clone()), &state).await?;
+        Ok(Self { path, auto_reload, loaded, telemetry, state })
     }
 
     /// How much there is in the config, for people.
     pub fn summary(&self) -> String {
-        let targets = &self.loaded.config.targets;
-        let modules: BTreeSet<_> = targets.iter().map(|target| &target.module).collect();
+        let config = &self.loaded.config;
         let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-        format!("{}, {} in use", plural(targets.len(), "target"), plural(modules.len(), "module"))
+        format!("{}, {}", plural(config.targets.len(), "target"), plural(config.modules.len(), "module"))
     }
 
     /// Every target with its prober, in the order of names, for `--once`.
@@ -97,7 +100,7 @@ impl App {
     /// # Errors
     /// When a part that has to run ended by itself, or the operating system refuses signals.
     pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { loader, auto_reload, loaded, telemetry, state } = self;
+        let Self { path, auto_reload, loaded, telemetry, state } = self;
         let mut hangup = signal::reload_signal().context("cannot listen to SIGHUP")?;
         let (reload, mut reload_requests) = mpsc::channel::<ReloadRequest>(16);
         let (ready, ready_seen) = channel::channel(false);
@@ -120,8 +123,8 @@ impl App {
 
         let scheduler = Scheduler::new(Arc::clone(&telemetry));
         let fleet = Fleet::new(scheduler, state.clone());
-        let watch = Watch::new(&loaded, auto_reload);
-        let mut app = Running { loader, telemetry, fleet, config, watch };
+        let watch = Watch::new(&path, &loaded.config, auto_reload);
+        let mut app = Running { path, telemetry, state, fleet, config, watch, stop };
         app.take_over(loaded, "start");
 
         // Readiness is a latch: it says that the start is over, not that nothing is new.
@@ -130,52 +133,57 @@ impl App {
 
         let ended = loop {
             // Timers live outside of this loop; the watch holds its times itself.
-            tokio::select! {
+            let over = tokio::select! {
                 biased;
-                () = stop.cancelled() => break Ok(()),
+                () = app.stop.cancelled() => Err(Stopped),
                 Some(ended) = servers.join_next() => break Err(unexpected(ended, &app.telemetry)),
-                Some(answer) = reload_requests.recv() => {
-                    let Some(result) = app.reload("request", &state, &stop).await else { break Ok(()) };
-                    // Whoever asked may have gone.
-                    let _ = answer.send(result);
-                }
-                Some(()) = hangup.recv() => {
-                    if app.reload("SIGHUP", &state, &stop).await.is_none() { break Ok(()) }
-                }
-                () = sleep_until(app.watch.next_look()) => {
-                    let Some(changed) = stop.run_until_cancelled(app.watch.look()).await else { break Ok(()) };
-                    if changed && app.reload("changed files", &state, &stop).await.is_none() { break Ok(()) }
-                }
+                Some(answer) = reload_requests.recv() => app.reload_for(answer).await,
+                Some(()) = hangup.recv() => app.reload(Input::File(app.path.clone()), "SIGHUP").await.map(drop),
+                () = sleep_until(app.watch.next_look()) => app.look().await,
                 _ = readiness.tick(), if !*ready.borrow() => {
-                    if state.all_observed() {
+                    if app.state.all_observed() {
                         ready.send_replace(true);
                         info!("Every target was observed once.");
                     }
+                    Ok(())
                 }
-                () = app.fleet.scheduler.reap() => {}
+                () = app.fleet.scheduler.reap() => Ok(()),
+            };
+            if let Err(Stopped) = over {
+                break Ok(());
             }
         };
-        stop.cancel();
-        app.stop(servers).await;
+        app.stop.cancel();
+        app.wind_down(servers).await;
         ended
     }
 }
 
 impl Running {
+    /// Loads for `POST /-/reload`.
+    async fn reload_for(&mut self, answer: ReloadRequest) -> Result<(), Stopped> {
+        let result = self.reload(Input::File(self.path.clone()), "request").await?;
+        // Whoever asked may have gone.
+        let _ = answer.send(result);
+        Ok(())
+    }
+
+    /// Looks whether files have changed.
+    async fn look(&mut self) -> Result<(), Stopped> {
+        let stop = self.stop.clone();
+        if let Some(input) = stop.run_until_cancelled(self.watch.look()).await.ok_or(Stopped)? {
+            let _ = self.reload(input, "changed files").await?;
+        }
+        Ok(())
+    }
+
     /// Loads the config and takes it over. A config with problems changes nothing.
-    ///
-    /// `None`: stopped meanwhile.
-    async fn reload(
-        &mut self,
-        trigger: &'static str,
-        state: &State,
-        stop: &CancellationToken,
-    ) -> Option<Result<(), String>> {
-        match stop.run_until_cancelled(load(&self.loader, state)).await? {
+    async fn reload(&mut self, input: Input, trigger: &'static str) -> Result<Result<(), String>, Stopped> {
+        match self.stop.run_until_cancelled(load(input, &self.state)).await.ok_or(Stopped)? {
             Ok(loaded) => {
-                self.watch.renew(&loaded);
+                self.watch.renew(&loaded.config);
                 self.take_over(loaded, trigger);
-                Some(Ok(()))
+                Ok(Ok(()))
             }
             Err(problems) => {
                 self.telemetry.config_loaded(Err(()));
@@ -183,13 +191,16 @@ impl Running {
                     error!(trigger, problem, "The config has a problem.");
                 }
                 error!(trigger, "The config was not loaded; the one before stays in force.");
-                Some(Err(problems))
+                Ok(Err(problems))
             }
         }
     }
 
     /// From here on nothing fails and nothing waits, so nothing is half applied.
     fn take_over(&mut self, loaded: Loaded, trigger: &'static str) {
+        for warning in &loaded.config.warnings {
+            warn!(warning, "The config is in order, but.");
+        }
         open_files::check(loaded.targets.len());
         let changes = self.fleet.apply(loaded.targets, Instant::now());
         self.config.send_replace(loaded.config);
@@ -200,7 +211,7 @@ impl Running {
     }
 
     /// No new runs, those in flight dropped, open requests answered, within the grace.
-    async fn stop(&mut self, mut servers: JoinSet<Served>) {
+    async fn wind_down(&mut self, mut servers: JoinSet<Served>) {
         let began = Instant::now();
         let grace = began + GRACE;
         let runs_cancelled = self.telemetry.runs_in_flight.get();
@@ -222,16 +233,6 @@ impl Running {
                 runs_cancelled, cut_off, loops, servers, "Stopped, but not everything ended within the grace."
             );
         }
-    }
-}
-
-/// Reads files and builds probers off the runtime's threads: both may take long, and runs must not wait for them.
-async fn load(loader: &Arc<Loader>, state: &State) -> Result<Loaded, String> {
-    let loader = Arc::clone(loader);
-    let current = state.targets();
-    match tokio::task::spawn_blocking(move || loader.load(&current)).await {
-        Ok(result) => result,
-        Err(error) => Err(format!("loading the config failed: {error}; this is a bug of the exporter")),
     }
 }
 

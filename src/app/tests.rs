@@ -4,42 +4,40 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 
 use super::*;
-use crate::config::Target;
-use crate::state::tests::target;
 
-const S: Duration = Duration::from_secs(1);
+/// A config file that a test rewrites.
+struct File {
+    dir: tempfile::TempDir,
+}
 
-type Scripted = Result<Vec<Arc<Target>>, String>;
-
-/// What the next load gives; with nothing set, it panics.
-#[derive(Clone, Default)]
-struct Script(Arc<Mutex<Option<Scripted>>>);
-
-impl Script {
-    fn set(&self, next: Result<Vec<Arc<Target>>, &str>) {
-        *self.0.lock().unwrap() = Some(next.map_err(str::to_owned));
+impl File {
+    fn new(text: &str) -> Self {
+        let file = Self { dir: tempfile::tempdir().unwrap() };
+        file.write(text);
+        file
     }
 
-    fn source(&self) -> Source {
-        let script = self.clone();
-        let load = move || {
-            let targets = script.0.lock().unwrap().clone().unwrap()?;
-            Ok(Config {
-                targets,
-                masked_yaml: String::new(),
-                dependencies: Vec::new(),
-                refresh_interval: Duration::from_secs(3600),
-            })
-        };
-        Source { path: PathBuf::from("config.yaml"), load: Box::new(load) }
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("config.yaml")
     }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.path(), text).unwrap();
+    }
+}
+
+/// Targets on port 9 of this host: refused, and so observed, at once.
+fn config(names: &[&str]) -> String {
+    let mut text = "global: {interval: 1s, timeout: 1s}\nmodules: {tcp: {prober: tcp}}\ntargets:\n".to_owned();
+    for name in names {
+        text += &format!("  - {{name: {name}, target: '127.0.0.1:9', module: tcp}}\n");
+    }
+    text
 }
 
 fn names(state: &State) -> Vec<String> {
@@ -47,17 +45,20 @@ fn names(state: &State) -> Vec<String> {
 }
 
 /// An app without servers, so that a test can hold its parts.
-async fn running(script: &Script) -> (Running, State) {
-    let state = State::default();
-    let telemetry = Arc::new(Telemetry::new());
-    let loader = Arc::new(Loader::new(script.source()));
-    let loaded = load(&loader, &state).await.unwrap();
+async fn running(file: &File) -> Running {
+    let App { path, auto_reload, loaded, telemetry, state } = App::load(file.path(), None).await.unwrap();
     let fleet = Fleet::new(Scheduler::new(Arc::clone(&telemetry)), state.clone());
     let config = channel::Sender::new(Arc::clone(&loaded.config));
-    let watch = Watch::new(&loaded, None);
-    let mut running = Running { loader, telemetry, fleet, config, watch };
+    let watch = Watch::new(&path, &loaded.config, auto_reload);
+    let mut running = Running { path, telemetry, state, fleet, config, watch, stop: CancellationToken::new() };
     running.take_over(loaded, "start");
-    (running, state)
+    running
+}
+
+impl Running {
+    async fn reload_file(&mut self) -> Result<(), String> {
+        self.reload(Input::File(self.path.clone()), "test").await.ok().unwrap()
+    }
 }
 
 fn reload_successful(telemetry: &Telemetry) -> bool {
@@ -68,58 +69,47 @@ fn reload_successful(telemetry: &Telemetry) -> bool {
 
 #[tokio::test]
 async fn a_bad_config_changes_nothing_and_answers_with_its_problems() {
-    let script = Script::default();
-    script.set(Ok(vec![target("a", 10 * S, 5 * S), target("b", 10 * S, 5 * S)]));
-    let (mut app, state) = running(&script).await;
-    let stop = CancellationToken::new();
+    let file = File::new(&config(&["a", "b"]));
+    let mut app = running(&file).await;
     assert!(reload_successful(&app.telemetry));
 
-    script.set(Err("one\ntwo"));
-    let answer = app.reload("request", &state, &stop).await.unwrap();
-    assert_eq!(answer, Err("one\ntwo".to_owned()));
-    assert_eq!(names(&state), ["a", "b"]);
+    file.write("global: {interval: never}\ntargets: [{}]\n");
+    let problems = app.reload_file().await.unwrap_err();
+    assert!(problems.contains("global.interval") && problems.contains("targets[0]"), "{problems}");
+    assert_eq!(names(&app.state), ["a", "b"]);
     assert_eq!(app.config.borrow().targets.len(), 2);
     assert!(!reload_successful(&app.telemetry));
 
-    script.set(Ok(vec![target("b", 10 * S, 5 * S), target("c", 10 * S, 5 * S)]));
-    let before = Arc::clone(&state.targets()[1]);
-    assert_eq!(app.reload("request", &state, &stop).await, Some(Ok(())));
-    assert_eq!(names(&state), ["b", "c"]);
-    assert!(Arc::ptr_eq(&before, &state.targets()[0]), "b goes on as it was");
-    assert_eq!(app.config.borrow().targets.len(), 2);
+    file.write(&config(&["b", "c", "d"]));
+    let before = Arc::clone(&app.state.targets()[1]);
+    assert_eq!(app.reload_file().await, Ok(()));
+    assert_eq!(names(&app.state), ["b", "c", "d"]);
+    assert!(Arc::ptr_eq(&before, &app.state.targets()[0]), "b goes on as it was");
+    assert!(Arc::ptr_eq(before.target(), &app.config.borrow().targets[0]), "and there is one copy of it");
+    assert_eq!(app.config.borrow().targets.len(), 3);
     assert!(reload_successful(&app.telemetry));
 }
 
 #[tokio::test]
-async fn a_panic_while_loading_is_a_failed_reload() {
-    let script = Script::default();
-    script.set(Ok(vec![target("a", 10 * S, 5 * S)]));
-    let (mut app, state) = running(&script).await;
-    *script.0.lock().unwrap() = None;
-    let answer = app.reload("request", &state, &CancellationToken::new()).await.unwrap();
-    assert!(answer.unwrap_err().contains("bug"));
-    assert_eq!(names(&state), ["a"]);
+async fn a_stop_does_not_wait_for_a_load() {
+    let file = File::new(&config(&["a"]));
+    let mut app = running(&file).await;
+    app.stop.cancel();
+    file.write(&config(&["b"]));
+    assert!(app.reload(Input::File(file.path()), "test").await.is_err());
+    assert_eq!(names(&app.state), ["a"]);
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_for_a_load_that_hangs() {
-    let script = Script::default();
-    script.set(Ok(Vec::new()));
-    let (mut app, state) = running(&script).await;
-    let hold = Arc::clone(&script.0);
-    let (held, is_held) = oneshot::channel();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let holder = std::thread::spawn(move || {
-        let _guard = hold.lock().unwrap();
-        held.send(()).unwrap();
-        let _ = released.recv();
-    });
-    is_held.await.unwrap();
-    let stop = CancellationToken::new();
-    stop.cancel();
-    assert_eq!(app.reload("request", &state, &stop).await, None);
-    release.send(()).unwrap();
-    holder.join().unwrap();
+async fn a_changed_target_file_does_not_take_up_a_half_edited_main_file() {
+    let file = File::new("modules: {tcp: {prober: tcp}}\ntarget_files: ['*.targets']\n");
+    let mut app = running(&file).await;
+    file.write("half edi: [");
+    let list = "[{name: late, target: '127.0.0.1:9', module: tcp}]";
+    std::fs::write(file.dir.path().join("a.targets"), list).unwrap();
+    let before = Input::Before(app.config.borrow().source.clone());
+    assert_eq!(app.reload(before, "test").await.ok().unwrap(), Ok(()));
+    assert_eq!(names(&app.state), ["late"]);
 }
 
 /// A request over a connection of its own; status and body.
@@ -135,11 +125,8 @@ async fn request(address: SocketAddr, method: &str, path: &str) -> (u16, String)
 
 #[tokio::test]
 async fn an_app_probes_serves_reloads_and_stops() {
-    let script = Script::default();
-    // Port 9 of this host: refused, and so observed, at once.
-    script.set(Ok(vec![target("a", S, S), target("b", S, S)]));
-    let app = App::load(script.source(), None).await.unwrap();
-    assert_eq!(app.summary(), "2 targets, 1 module in use");
+    let file = File::new(&config(&["a", "b"]));
+    let app = App::load(file.path(), None).await.unwrap();
     let state = app.state();
     let listeners = bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
     let address = listeners[0].local_addr().unwrap();
@@ -153,12 +140,12 @@ async fn an_app_probes_serves_reloads_and_stops() {
     }
     assert!(state.all_observed());
 
-    script.set(Err("one\ntwo"));
+    file.write("global: {interval: never}\ntargets: [{}]\n");
     let (status, body) = request(address, "POST", "/-/reload").await;
-    assert!(status == 500 && body.contains("one") && body.contains("two"), "{status} {body}");
+    assert!(status == 500 && body.contains("global.interval") && body.contains("targets[0]"), "{status} {body}");
     assert_eq!(names(&state), ["a", "b"]);
 
-    script.set(Ok(vec![target("b", S, S), target("c", S, S)]));
+    file.write(&config(&["b", "c"]));
     let (status, _) = request(address, "POST", "/-/reload").await;
     assert_eq!((status, names(&state)), (200, vec!["b".to_owned(), "c".to_owned()]));
     assert_eq!(ready_answer(address).await.0, 200, "readiness is a latch");
@@ -176,9 +163,8 @@ async fn ready_answer(address: SocketAddr) -> (u16, String) {
 
 #[tokio::test]
 async fn without_targets_the_app_is_ready_at_once() {
-    let script = Script::default();
-    script.set(Ok(Vec::new()));
-    let app = App::load(script.source(), None).await.unwrap();
+    let file = File::new("targets: []\n");
+    let app = App::load(file.path(), None).await.unwrap();
     let listeners = bind(&["127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()]).await.unwrap();
     let second = listeners[1].local_addr().unwrap();
     let stop = CancellationToken::new();
@@ -192,7 +178,9 @@ async fn without_targets_the_app_is_ready_at_once() {
 
 #[tokio::test]
 async fn a_start_with_a_bad_config_is_refused_with_its_problems() {
-    let script = Script::default();
-    script.set(Err("targets[0].name: is empty"));
-    assert_eq!(App::load(script.source(), None).await.err().unwrap(), "targets[0].name: is empty");
+    let file = File::new("targets: [{name: ''}]\n");
+    let problems = App::load(file.path(), None).await.err().unwrap();
+    assert!(problems.contains("targets[0].name"), "{problems}");
+    let problems = App::load(file.dir.path().join("absent.yaml"), None).await.err().unwrap();
+    assert!(problems.contains("absent.yaml"), "{problems}");
 }

@@ -2,50 +2,44 @@
 //! miss the swap of a symlink by which Kubernetes changes a mounted ConfigMap.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::loading::Loaded;
-
-/// Stands for the content of some files.
-pub(super) type Stamp = [u8; 32];
+use super::loading::Input;
+use crate::config::{Config, Source, Stamp};
 
 /// The files of the config that runs, and when to look at them.
 pub(super) struct Watch {
+    config: Arc<Config>,
+    path: PathBuf,
     /// Only with `--config.enable-auto-reload`.
-    main: Option<Look>,
-    /// Files that the config names.
-    dependencies: Look,
+    main: Option<Look<Content>>,
+    dependencies: Look<Stamp>,
 }
 
-struct Look {
-    paths: Vec<PathBuf>,
-    seen: Stamp,
+/// What was seen, and when to look again.
+struct Look<T> {
+    seen: T,
     every: Duration,
     next: Instant,
 }
 
+/// Hash of a text; `None` when it cannot be read.
+type Content = Option<[u8; 32]>;
+
 impl Watch {
-    pub(super) fn new(loaded: &Loaded, auto_reload: Option<Duration>) -> Self {
-        let main = auto_reload.map(|every| Look::new(vec![loaded.path.clone()], loaded.main_stamp, every));
-        Self { main, dependencies: Self::dependencies(loaded) }
+    pub(super) fn new(path: &Path, config: &Arc<Config>, auto_reload: Option<Duration>) -> Self {
+        let main = auto_reload.map(|every| Look::new(content(config.source.text()), every));
+        let dependencies = Look::new(config.loaded, config.refresh_interval);
+        Self { config: Arc::clone(config), path: path.to_owned(), main, dependencies }
     }
 
-    /// After a load: from now on these are the files, and this is what they were.
-    pub(super) fn renew(&mut self, loaded: &Loaded) {
-        if let Some(main) = &mut self.main {
-            main.seen = loaded.main_stamp;
-        }
-        self.dependencies = Self::dependencies(loaded);
-    }
-
-    fn dependencies(loaded: &Loaded) -> Look {
-        let config = &loaded.config;
-        // An interval of zero would look without a pause.
-        let every = config.refresh_interval.max(Duration::from_secs(1));
-        Look::new(config.dependencies.clone(), loaded.dependency_stamp, every)
+    /// Another config runs: these are its files, and what they were before it read them.
+    pub(super) fn renew(&mut self, config: &Arc<Config>) {
+        *self = Self::new(&self.path, config, self.main.as_ref().map(|look| look.every));
     }
 
     pub(super) fn next_look(&self) -> Instant {
@@ -53,66 +47,53 @@ impl Watch {
         main.map_or(self.dependencies.next, |main| main.min(self.dependencies.next))
     }
 
-    /// Looks at what is due. True when it is not what it was at the last look or load; once for each change, so that
-    /// a config that cannot be loaded is not tried again and again.
-    pub(super) async fn look(&mut self) -> bool {
-        let mut changed = false;
-        for look in self.main.iter_mut().chain([&mut self.dependencies]) {
-            changed |= look.has_changed().await;
+    /// Looks at what is due, and says what to load if it is not what it was. Once for each change, so that a config
+    /// with problems is not tried again and again.
+    pub(super) async fn look(&mut self) -> Option<Input> {
+        let mut input = None;
+        if self.dependencies.is_due() {
+            let config = Arc::clone(&self.config);
+            if self.dependencies.differs(move || config.dependencies_stamp()).await {
+                input = Some(Input::Before(self.config.source.clone()));
+            }
         }
-        changed
+        if let Some(main) = &mut self.main
+            && main.is_due()
+        {
+            let path = self.path.clone();
+            if main.differs(move || Source::read(&path).ok().and_then(|source| content(source.text()))).await {
+                input = Some(Input::File(self.path.clone()));
+            }
+        }
+        input
     }
 }
 
-impl Look {
-    fn new(paths: Vec<PathBuf>, seen: Stamp, every: Duration) -> Self {
-        Self { paths, seen, every, next: later(every) }
+impl<T: Copy + PartialEq + Send + 'static> Look<T> {
+    fn new(seen: T, every: Duration) -> Self {
+        // An interval of zero would look without a pause.
+        let every = every.clamp(Duration::from_millis(100), Duration::from_secs(86_400));
+        Self { seen, every, next: Instant::now() + every }
     }
 
-    async fn has_changed(&mut self) -> bool {
-        if Instant::now() < self.next {
-            return false;
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.every;
         }
-        self.next = later(self.every);
-        if self.paths.is_empty() {
-            return false;
-        }
-        let paths = self.paths.clone();
-        // Off the runtime's threads: a network file system may hang. An error here is a panic there; look again later.
-        let Ok(now) = tokio::task::spawn_blocking(move || stamp(&paths)).await else { return false };
+        due
+    }
+
+    /// Off the runtime's threads: a network file system may hang. A panic there counts as no change.
+    async fn differs(&mut self, look: impl FnOnce() -> T + Send + 'static) -> bool {
+        let Ok(now) = tokio::task::spawn_blocking(look).await else { return false };
         std::mem::replace(&mut self.seen, now) != now
     }
 }
 
-fn later(by: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(by).unwrap_or(now + Duration::from_secs(86_400))
-}
-
-/// Changes when the content of a file does, when one comes or goes, and when a directory lists other names. Blocks.
-pub(super) fn stamp(paths: &[PathBuf]) -> Stamp {
-    let mut hash = Sha256::new();
-    for path in paths {
-        hash.update(path.as_os_str().as_encoded_bytes());
-        hash.update([0]);
-        hash.update(content(path));
-    }
-    hash.finalize().into()
-}
-
-fn content(path: &Path) -> Stamp {
-    if let Ok(bytes) = std::fs::read(path) {
-        return Sha256::digest(bytes).into();
-    }
-    let Ok(entries) = std::fs::read_dir(path) else { return [0; 32] };
-    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    names.sort();
-    let mut hash = Sha256::new();
-    for name in names {
-        hash.update(name.as_encoded_bytes());
-        hash.update([0]);
-    }
-    hash.finalize().into()
+fn content(text: &str) -> Content {
+    Some(Sha256::digest(text).into())
 }
 
 #[cfg(test)]
@@ -121,40 +102,65 @@ mod tests {
 
     use std::fs;
 
-    use super::*;
+    use tokio::time::sleep;
 
-    #[test]
-    fn a_stamp_changes_with_content_and_presence_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("a.yaml");
-        let paths = [file.clone(), dir.path().to_owned()];
-        let absent = stamp(&paths);
-        fs::write(&file, "one").unwrap();
-        let one = stamp(&paths);
-        fs::write(&file, "two").unwrap();
-        let two = stamp(&paths);
-        fs::write(dir.path().join("b.yaml"), "").unwrap();
-        let neighbour = stamp(&paths);
-        assert!(absent != one && one != two && two != neighbour);
-        fs::remove_file(dir.path().join("b.yaml")).unwrap();
-        fs::write(&file, "one").unwrap();
-        assert_eq!(stamp(&paths), one);
+    use super::*;
+    use crate::config;
+
+    const S: Duration = Duration::from_secs(1);
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        watch: Watch,
+    }
+
+    impl Bench {
+        fn new(auto_reload: Option<Duration>) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("config.yaml");
+            fs::write(&path, "target_files: ['*.targets']\n").unwrap();
+            let config = Arc::new(config::load(&path).unwrap());
+            let watch = Watch::new(&path, &config, auto_reload);
+            Self { dir, watch }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.dir.path().join(name), text).unwrap();
+        }
+
+        /// Looks when it is time to; a look may find nothing to be due for the other kind of file.
+        async fn looks(&mut self, time: Duration) -> Vec<&'static str> {
+            let until = Instant::now() + time;
+            let mut found = Vec::new();
+            while self.watch.next_look() <= until {
+                sleep(self.watch.next_look() - Instant::now()).await;
+                match self.watch.look().await {
+                    None => {}
+                    Some(Input::File(_)) => found.push("file"),
+                    Some(Input::Before(_)) => found.push("before"),
+                }
+            }
+            found
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_is_seen_once_and_not_before_it_is_time_to_look() {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = vec![dir.path().join("a.yaml")];
-        fs::write(&paths[0], "one").unwrap();
-        let every = Duration::from_secs(30);
-        let mut look = Look::new(paths.clone(), stamp(&paths), every);
-        tokio::time::sleep(every).await;
-        assert!(!look.has_changed().await, "nothing happened");
-        fs::write(&paths[0], "two").unwrap();
-        assert!(!look.has_changed().await, "not yet");
-        tokio::time::sleep(every).await;
-        assert!(look.has_changed().await);
-        tokio::time::sleep(every).await;
-        assert!(!look.has_changed().await, "once for each change");
+    async fn a_change_of_a_target_file_is_seen_once_and_leaves_the_main_file_alone() {
+        let mut bench = Bench::new(None);
+        assert_eq!(bench.looks(60 * S).await, [""; 0]);
+        bench.write("a.targets", "[]");
+        bench.write("config.yaml", "in the middle of");
+        assert_eq!(bench.watch.look().await.map(|_| ()), None, "it is not time yet");
+        assert_eq!(bench.looks(60 * S).await, ["before"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_main_file_is_watched_on_request() {
+        let mut bench = Bench::new(Some(30 * S));
+        assert_eq!(bench.looks(90 * S).await, [""; 0]);
+        bench.write("config.yaml", "{}");
+        assert_eq!(bench.looks(90 * S).await, ["file"], "once for each change");
+        fs::remove_file(bench.dir.path().join("config.yaml")).unwrap();
+        assert_eq!(bench.looks(90 * S).await, ["file"], "its going is a change too");
     }
 }

@@ -74,7 +74,7 @@ async fn run(settings: TcpSettings, to: SocketAddr, timeout: Duration) -> Observ
 }
 
 async fn run_by_name(settings: TcpSettings, host: &str, port: u16, timeout: Duration) -> Observation {
-    let shared = Arc::new(Shared { tls: Default::default(), resolvers: Default::default() });
+    let shared = Arc::new(Shared::default());
     let address = HostPort { host: host.to_owned(), port };
     let prober = TcpProber::new(Arc::new(settings), address, &shared).unwrap();
     let observation = prober.run(Instant::now() + timeout).await;
@@ -556,7 +556,7 @@ async fn a_tls_end_without_goodbye_is_the_end_of_the_dialogue() {
 
 #[tokio::test]
 async fn a_name_that_tls_cannot_carry_is_refused_when_the_prober_is_built() {
-    let shared = Arc::new(Shared { tls: Default::default(), resolvers: Default::default() });
+    let shared = Arc::new(Shared::default());
     let address = HostPort { host: "not a name".to_owned(), port: 443 };
     let with_tls = TcpSettings { tls: true, ..settings() };
     assert!(matches!(TcpProber::new(Arc::new(with_tls), address.clone(), &shared), Err(ProberError::Tls(_))));

@@ -16,6 +16,7 @@ use crate::observation::{Detail, Observation};
 use crate::state::{Snapshot, TargetSnapshot, Verdict};
 
 pub(super) use evidence::Evidence;
+pub(crate) use evidence::run_json;
 
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {

@@ -40,6 +40,7 @@ async fn start(snapshot: Snapshot, limits: Limits) -> Running {
         masked_yaml: "global:\n  password: <secret>\n".to_owned(),
         dependencies: Vec::new(),
         refresh_interval: Duration::from_secs(30),
+        ..Config::default()
     };
     let (config_sender, config) = watch::channel(Arc::new(config));
     let (ready_sender, ready) = watch::channel(false);
