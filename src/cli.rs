@@ -1,1 +1,144 @@
-//! The flags, and nothing else.
+//! The flags, and nothing else. Where the incumbent has a flag for the same thing, the name is the incumbent's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  a clean stop; with --config.check, the config is good; with --once, every target is up
+  1  could not start, or ended unexpectedly; with --once, a target is not up
+  2  a wrong flag, or a config with problems (each is printed)
+
+Signals: SIGHUP loads the config again; SIGTERM and SIGINT stop, a second one at once.";
+
+/// Probes targets on its own schedule and tells Prometheus whether they are up, since when, and why not.
+#[derive(Debug, Parser)]
+#[command(name = "uptime_exporter", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// The config file
+    #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
+    pub config_file: PathBuf,
+
+    /// Load the config, print the verdict or every problem, and exit
+    #[arg(long = "config.check", conflicts_with = "once")]
+    pub config_check: bool,
+
+    /// Load the config again when its file has changed. Files that it names are watched in any case
+    #[arg(long = "config.enable-auto-reload")]
+    pub enable_auto_reload: bool,
+
+    /// Seconds between two looks at the config file
+    #[arg(long = "config.auto-reload-interval", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub auto_reload_interval: Duration,
+
+    /// Where to listen: ADDRESS:PORT, or :PORT for all addresses. May be given several times
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9815")]
+    pub listen_addresses: Vec<String>,
+
+    /// Probe every target once, print the results, and exit
+    #[arg(long = "once")]
+    pub once: bool,
+
+    /// How --once prints the results [default: table]
+    #[arg(long = "format", value_name = "FORMAT", requires = "once")]
+    pub format: Option<Format>,
+
+    /// Log what is at least this important
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+
+    /// How the log is written, to standard error
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
+    pub log_format: LogFormat,
+}
+
+impl Cli {
+    /// How often the config file itself is looked at, if at all.
+    pub fn auto_reload(&self) -> Option<Duration> {
+        self.enable_auto_reload.then_some(self.auto_reload_interval)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Logfmt,
+    Json,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds.into())),
+        Ok(_) | Err(_) => Err("is not a whole number of seconds greater than 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("uptime_exporter").chain(args.iter().copied()))
+    }
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_flags_the_defaults_hold() {
+        let cli = parse(&[]).unwrap();
+        assert_eq!(cli.config_file, PathBuf::from("config.yaml"));
+        assert_eq!(cli.listen_addresses, [":9815"]);
+        assert_eq!(cli.auto_reload(), None);
+        assert_eq!((cli.log_level, cli.log_format), (LogLevel::Info, LogFormat::Logfmt));
+    }
+
+    #[test]
+    fn flags_that_contradict_each_other_are_refused() {
+        for args in [
+            &["--format", "json"][..],
+            &["--once", "--config.check"],
+            &["--once", "--format", "xml"],
+            &["--config.auto-reload-interval", "0"],
+            &["--log.level", "loud"],
+            &["positional"],
+        ] {
+            let error = parse(args).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn several_addresses_replace_the_default() {
+        let cli = parse(&["--web.listen-address", "127.0.0.1:1", "--web.listen-address=:2"]).unwrap();
+        assert_eq!(cli.listen_addresses, ["127.0.0.1:1", ":2"]);
+    }
+
+    #[test]
+    fn auto_reload_takes_seconds() {
+        let cli = parse(&["--config.enable-auto-reload", "--config.auto-reload-interval=5"]).unwrap();
+        assert_eq!(cli.auto_reload(), Some(Duration::from_secs(5)));
+    }
+}

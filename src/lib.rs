@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> state -> schedule -> metrics -> server -> app
+//! config -> observation -> probe -> state -> schedule -> metrics -> server -> once -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -17,6 +17,7 @@
 //! | [`schedule`] | when to run; one loop a target |
 //! | [`metrics`] | names, help and types; snapshot -> text |
 //! | [`server`] | routes over hyper |
+//! | [`once`] | every target one time, printed: `--once` |
 //! | [`app`] | wiring, reload, stop: the only module that sees everything |
 
 pub mod app;
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod metrics;
 pub mod observation;
+pub mod once;
 pub mod probe;
 pub mod schedule;
 pub mod server;

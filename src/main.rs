@@ -1,3 +1,73 @@
-//! The program `uptime_exporter`.
+//! The program `uptime_exporter`: flags, log, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+use uptime_exporter::app::signal::StopSignals;
+use uptime_exporter::app::{self, App, logging, open_files};
+use uptime_exporter::cli::Cli;
+use uptime_exporter::once;
+
+/// Could not start, or ended unexpectedly; with `--once`: a target is not up.
+const FAILED: u8 = 1;
+/// A wrong flag or a config with problems; clap uses it too.
+const MISUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.log_level, cli.log_format);
+    open_files::raise_limit();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, &format!("cannot start the runtime: {error}")),
+    };
+    let code = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let signals = match StopSignals::listen() {
+            Ok(signals) => signals,
+            Err(error) => return fail(FAILED, &format!("cannot listen to signals: {error}")),
+        };
+        tokio::select! {
+            code = start(cli, stop.clone()) => code,
+            () = signals.forward(stop) => ExitCode::from(FAILED),
+        }
+    });
+    // A thread that reads a config from a dead network file system would keep the process for ever.
+    runtime.shutdown_background();
+    code
+}
+
+async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
+    let app = match App::load(&cli.config_file, cli.auto_reload()).await {
+        Ok(app) => app,
+        Err(problems) => return fail(MISUSED, &problems),
+    };
+    if cli.config_check {
+        println!("{}: ok, {}", cli.config_file.display(), app.summary());
+        return ExitCode::SUCCESS;
+    }
+    if cli.once {
+        let results = once::run(app.into_probes(), once::Progress::for_stderr(), &stop).await;
+        once::print(&results, cli.format.unwrap_or_default());
+        return if once::all_up(&results) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
+    }
+    let listeners = match app::bind(&cli.listen_addresses).await {
+        Ok(listeners) => listeners,
+        Err(error) => return fail(FAILED, &format!("{:#}", anyhow::Error::new(error))),
+    };
+    match app.run(listeners, stop).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "Ended unexpectedly.");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// For whoever typed the command; the log is for what happens later.
+fn fail(code: u8, problems: &str) -> ExitCode {
+    eprintln!("{}", problems.trim_end());
+    ExitCode::from(code)
+}

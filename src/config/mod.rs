@@ -1,33 +1,170 @@
 //! File -> typed values. Parse, don't validate: once a [`Config`] exists, no code checks its values again.
 //!
-//! `load` reads files and names the YAML crate; `raw` mirrors the file; `resolve` turns raw into typed and
-//! gathers every problem; `value` and the protocol files hold the types that others import.
+//! ```text
+//! bytes -> load -> tree of nodes -> expand -> shape -> raw structs -> resolve -> Config
+//! ```
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | `load` | files, size, encoding, YAML and JSON to a tree; the only one that names the YAML crate |
+//! | `node` | the tree: merges, overrides, a canonical hash |
+//! | `expand` | `${VAR}` |
+//! | `shape` | tree -> raw structs by serde, all problems of shape |
+//! | `raw` | serde mirror of the file |
+//! | `resolve` | raw -> typed, all problems of meaning |
+//! | `problem` `position` | places, lines, the report |
+//! | `masked` | what `/config` shows |
+//! | `watch` | which files a config was made from, and whether they changed |
+//! | `value`, `http`, `tcp`, `tls` | the types that others import |
 
+mod expand;
 pub mod http;
+mod load;
+mod masked;
+mod node;
+mod position;
+mod problem;
+mod raw;
+mod re2;
+mod resolve;
+mod shape;
 pub mod tcp;
+#[cfg(test)]
+mod tests;
 pub mod tls;
+mod units;
 pub mod value;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use http::HttpSettings;
+pub use problem::{ConfigErrors, Problem};
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
 pub use value::{Cadence, Confirm, LabelSet, Pattern, Secret, TargetName};
+pub use watch::{Stamp, Watch};
+
+/// Reads and checks a config.
+///
+/// # Errors
+/// Every problem that it has.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    Source::read(path)?.config()
+}
+
+/// The main file as it was read: kept so that a change of a target file or a secret can be taken up without looking
+/// at the main file again, which somebody may be in the middle of editing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    path: PathBuf,
+    text: Arc<str>,
+}
+
+impl Source {
+    /// Reads the main file.
+    ///
+    /// # Errors
+    /// It cannot be read, is too large (16 MiB), or is not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
+        let text = load::read_bytes(path, load::MAX_FILE_BYTES).and_then(load::utf8);
+        match text {
+            Ok(text) => Ok(Self::new(path, text)),
+            Err(message) => {
+                let mut problems = problem::Problems::default();
+                let file = problems.file(path.to_owned());
+                problems.add_line(file, None, message);
+                Err(problems.into_errors())
+            }
+        }
+    }
+
+    /// A text that stands for the file at `path`; other files are named relative to its folder.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Checks the text, with the other files as they are now.
+    ///
+    /// # Errors
+    /// Every problem that it has.
+    pub fn config(&self) -> Result<Config, ConfigErrors> {
+        self.config_with(&|name| std::env::var(name).ok())
+    }
+
+    fn config_with(&self, environment: expand::Environment<'_>) -> Result<Config, ConfigErrors> {
+        resolve::resolve(self, environment)
+    }
+}
 
 /// A whole configuration, checked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Config {
     /// Sorted by name, names unique.
     pub targets: Vec<Arc<Target>>,
-    /// What `/config` shows: the effective YAML, secrets masked.
+    /// What `/probe` may name; also the built-in `http_2xx`.
+    pub modules: BTreeMap<String, Module>,
+    /// What `/config` shows: the effective YAML, secrets masked; then each target file as a document of its own.
     pub masked_yaml: String,
-    /// Files that the config named (target files, CA files, secrets), for the watcher.
-    pub dependencies: Vec<std::path::PathBuf>,
+    /// Files that the config named (target files, CA files, secrets), for the watcher. Not the main file.
+    pub dependencies: Vec<PathBuf>,
+    /// The dependencies again, and the patterns whose matches may change.
+    pub watch: Watch,
+    /// What the dependencies looked like before they were read.
+    pub loaded: Stamp,
     /// How often the dependencies are looked at.
     pub refresh_interval: Duration,
+    /// What is no error but worth a line in the log.
+    pub warnings: Vec<String>,
+    /// The main file as read.
+    pub source: Source,
+}
+
+impl Config {
+    /// Looks at all dependencies now, new matches of patterns included. When it differs from [`Config::loaded`], or
+    /// from what it was the last time, something changed: make the config anew from [`Config::source`].
+    /// Costs one `stat` a file.
+    pub fn dependencies_stamp(&self) -> Stamp {
+        self.watch.stamp()
+    }
+}
+
+/// How to probe, without a target.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Upper bound of a run; `None` is none.
+    pub timeout: Option<Duration>,
+    pub settings: ModuleSettings,
+}
+
+#[derive(Clone, Debug)]
+pub enum ModuleSettings {
+    Http(Arc<HttpSettings>),
+    Tcp(Arc<TcpSettings>),
+    /// Read and checked, but it cannot be used yet; the sentence says why.
+    NotBuilt(String),
+}
+
+impl Module {
+    /// What to do on a run against `target`.
+    ///
+    /// # Errors
+    /// A sentence (credentials masked): `target` is no address for this prober, or the module cannot be used yet.
+    pub fn probe_spec(&self, target: &str) -> Result<ProbeSpec, String> {
+        resolve::probe_spec(&self.settings, target)
+    }
 }
 
 /// One thing to watch.

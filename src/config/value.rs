@@ -193,28 +193,41 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A regular expression with RE2's meaning: unanchored, on bytes, ASCII classes.
+/// A regular expression with RE2's syntax and meaning: unanchored, on bytes, ASCII classes.
 #[derive(Clone)]
-pub struct Pattern(regex::bytes::Regex);
+pub struct Pattern {
+    regex: regex::bytes::Regex,
+    /// As configured, where the regex crate had to be given something else.
+    written: Option<Box<str>>,
+}
 
 impl Pattern {
     /// # Errors
     /// The regex crate's explanation, with the place in the pattern.
     pub fn new(pattern: &str) -> Result<Self, regex::Error> {
-        regex::bytes::RegexBuilder::new(pattern).unicode(false).build().map(Self)
+        use super::re2::{Mode, translate};
+        let compile = |mode: Mode| {
+            let translated = translate(pattern, mode);
+            let regex = regex::bytes::RegexBuilder::new(&translated).unicode(mode == Mode::Runes).build()?;
+            let written = (translated != pattern).then(|| pattern.into());
+            Ok(Self { regex, written })
+        };
+        // Unicode classes such as `\p{Greek}` compile only with Unicode on.
+        compile(Mode::Bytes).or_else(|error| compile(Mode::Runes).map_err(|_: regex::Error| error))
     }
 
     pub fn is_match(&self, haystack: &[u8]) -> bool {
-        self.0.is_match(haystack)
+        self.regex.is_match(haystack)
     }
 
     /// For capture groups.
     pub fn regex(&self) -> &regex::bytes::Regex {
-        &self.0
+        &self.regex
     }
 
+    /// As configured.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.written.as_deref().unwrap_or_else(|| self.regex.as_str())
     }
 }
 

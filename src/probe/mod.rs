@@ -6,6 +6,8 @@
 pub mod address;
 pub mod http;
 pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 use std::future::Future;
@@ -28,10 +30,12 @@ pub enum Prober {
     Tcp(tcp::TcpProber),
 }
 
-/// What probers share: TLS configs by their settings, resolvers by their servers.
+/// What probers share: TLS configs by their settings, resolvers by their servers, HTTP clients by both.
+#[derive(Default)]
 pub struct Shared {
     pub tls: tls::TlsConfigs,
     pub resolvers: address::Resolvers,
+    pub clients: http::Clients,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,43 @@
 //! Routes over hyper: what Prometheus, people and orchestrators ask the exporter.
+//!
+//! | method and path | answer |
+//! |---|---|
+//! | `GET /` | a plain page of the targets, the worst first |
+//! | `GET /metrics` | every target and the exporter itself; `?target=NAME` (repeatable), `?shard=K&of=N` (K from 0) |
+//! | `GET /api/v1/targets` | JSON, one object a target; `?state=up`, `down` or `unknown` |
+//! | `GET /api/v1/targets/NAME` | JSON, one target with its evidence |
+//! | `GET /config` | the effective config, secrets masked |
+//! | `GET /-/healthy` | 200 while the process serves |
+//! | `GET /-/ready` | 200 once every target was observed, else 503 |
+//! | `POST /-/reload` | loads the config again: 200, or 500 with every problem |
+//!
+//! Every GET answers HEAD too. No route reads a request body. A page narrowed by `?target=` has those targets'
+//! series alone; the exporter's own families are on the whole page and on shard 0.
+//!
+//! The rest of the folder: `accept` takes connections and bounds them, `watch` says when one has had its time,
+//! `body` streams answers and compresses them, `api` and `html` draw snapshots.
+
+mod accept;
+mod api;
+mod body;
+mod html;
+mod limits;
+mod routes;
+mod text;
+mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch as tokio_watch};
 use tokio_util::sync::CancellationToken;
+
+pub use accept::Served;
+pub(crate) use api::run_json;
+pub use limits::Limits;
 
 use crate::config::Config;
 use crate::state::State;
@@ -18,13 +51,18 @@ pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 pub struct Context {
     pub state: State,
     pub telemetry: Arc<Telemetry>,
-    pub config: watch::Receiver<Arc<Config>>,
+    pub config: tokio_watch::Receiver<Arc<Config>>,
     pub reload: mpsc::Sender<ReloadRequest>,
     /// True once every target was observed once.
-    pub ready: watch::Receiver<bool>,
+    pub ready: tokio_watch::Receiver<bool>,
 }
 
 /// Serves until `stop`, then lets open requests end within a bounded grace.
-pub async fn serve(_listener: TcpListener, _context: Context, stop: CancellationToken) {
-    stop.cancelled().await;
+pub async fn serve(listener: TcpListener, context: Context, stop: CancellationToken) -> Served {
+    serve_within(listener, context, Limits::default(), stop).await
+}
+
+/// [`serve`] with limits of the caller's choice.
+pub async fn serve_within(listener: TcpListener, context: Context, limits: Limits, stop: CancellationToken) -> Served {
+    accept::run(listener, Arc::new(routes::Site::new(context, limits)), limits, stop).await
 }

@@ -1,12 +1,25 @@
 //! What is known of each target: last observations, verdict, totals, clocks. Knows nothing of sockets or metrics.
 //!
 //! `schedule` writes through [`TargetState`]; everyone else reads a [`Snapshot`], a plain copy.
+//! `clock` decides whose the time between two runs is; `target` decides the verdict.
+//!
+//! Why plain `std` locks: they are held for a copy and never across an await, so an async lock would only cost.
+//! One lock a target, so that a loop that records never waits for a page that copies 10,000 others.
 
-use std::sync::Arc;
+mod clock;
+mod target;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use crate::config::Target;
 use crate::observation::{Observation, Reason};
+
+pub use target::{Change, Next, Recorded, TargetState};
 
 /// The confirmed state of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +52,17 @@ pub struct LatencyHistogram {
 }
 
 /// The evidence that is kept: four runs (DESIGN 5).
+///
+/// Runs whose reason is inconclusive are not among them: they say nothing about the target, and must not
+/// push out a run that does.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Capsules {
     pub last_good: Option<Arc<Observation>>,
-    /// First failing run of the current or last outage.
+    /// First failing run of the current or last outage. A blip that was never confirmed does not replace it.
     pub first_failure: Option<Arc<Observation>>,
+    /// Of an unconfirmed blip too.
     pub latest_failure: Option<Arc<Observation>>,
-    /// First good run after the last outage.
+    /// First good run after the last outage; `None` while one lasts.
     pub recovery: Option<Arc<Observation>>,
 }
 
@@ -77,11 +94,38 @@ pub struct Snapshot {
 
 /// Every target's state. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
-pub struct State {}
+pub struct State {
+    /// Swapped whole by a reload, so that a page shows the targets of one config and never a mix.
+    targets: Arc<RwLock<Arc<[Arc<TargetState>]>>>,
+}
 
 impl State {
     /// Copies the targets that `keep` keeps.
-    pub fn snapshot(&self, _keep: impl Fn(&Target) -> bool) -> Snapshot {
-        Snapshot { taken: SystemTime::now(), targets: Vec::new() }
+    pub fn snapshot(&self, keep: impl Fn(&Target) -> bool) -> Snapshot {
+        self.snapshot_at(Instant::now(), SystemTime::now(), keep)
+    }
+
+    /// As [`State::snapshot`], at a given time.
+    pub fn snapshot_at(&self, now: Instant, taken: SystemTime, keep: impl Fn(&Target) -> bool) -> Snapshot {
+        let targets = self.targets();
+        let targets = targets.iter().filter(|state| keep(state.target())).map(|state| state.snapshot(now)).collect();
+        Snapshot { taken, targets }
+    }
+
+    /// The targets of the current config, sorted by name.
+    pub fn targets(&self) -> Arc<[Arc<TargetState>]> {
+        // A lock is poisoned by a panic between lock and unlock; there is nothing here that could be half done.
+        Arc::clone(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows these targets from now on, and no others.
+    pub fn replace(&self, mut targets: Vec<Arc<TargetState>>) {
+        targets.sort_by(|a, b| a.target().name.cmp(&b.target().name));
+        *self.targets.write().unwrap_or_else(PoisonError::into_inner) = targets.into();
+    }
+
+    /// Whether every target has a run behind it.
+    pub fn all_observed(&self) -> bool {
+        self.targets().iter().all(|state| state.is_observed())
     }
 }

@@ -1,1 +1,0 @@
-//! Wiring: Config -> running App; reload; stop. The only module that sees everything.

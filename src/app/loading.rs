@@ -1,0 +1,71 @@
+//! Config -> probers, whole or not at all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::fleet::Wanted;
+use crate::config::{self, Config};
+use crate::probe::{Prober, Shared};
+use crate::state::{State, TargetState};
+
+/// What to load.
+#[derive(Clone)]
+pub(super) enum Input {
+    /// The main file as it is now.
+    File(PathBuf),
+    /// The main file as it was read before, with the other files as they are now: somebody may be in the middle of
+    /// editing the main file when a target file changes.
+    Before(config::Source),
+}
+
+/// A config with what has to be built for it.
+pub(super) struct Loaded {
+    pub(super) config: Arc<Config>,
+    pub(super) targets: Vec<Wanted<Prober>>,
+}
+
+/// Loads off the runtime's threads: files and trust stores may take long, and runs must not wait for them.
+///
+/// # Errors
+/// Every problem, one a line.
+pub(super) async fn load(input: Input, state: &State) -> Result<Loaded, String> {
+    let current = state.targets();
+    match tokio::task::spawn_blocking(move || load_now(&input, &current)).await {
+        Ok(result) => result,
+        Err(error) => Err(format!("loading the config failed: {error}; this is a bug of the exporter")),
+    }
+}
+
+/// Builds a prober for each target that is not among `current` as it is.
+fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, String> {
+    let loaded = match input {
+        Input::File(path) => config::load(path),
+        Input::Before(source) => source.config(),
+    };
+    let mut config = loaded.map_err(|problems| problems.to_string())?;
+    // One for each load: what the system trusts and how it resolves may have changed. Targets that stay as they are
+    // keep theirs.
+    let shared = Arc::new(Shared::default());
+    let mut targets = Vec::with_capacity(config.targets.len());
+    let mut problems = Vec::new();
+    for target in &mut config.targets {
+        let same = current
+            .binary_search_by(|state| state.target().name.cmp(&target.name))
+            .ok()
+            .map(|index| current[index].target())
+            .filter(|running| running.fingerprint == target.fingerprint);
+        if let Some(running) = same {
+            // The copy that runs, so that there is one.
+            *target = Arc::clone(running);
+            targets.push(Wanted { target: Arc::clone(target), prober: None });
+            continue;
+        }
+        match Prober::new(&target.probe, &shared) {
+            Ok(prober) => targets.push(Wanted { target: Arc::clone(target), prober: Some(Arc::new(prober)) }),
+            Err(error) => {
+                problems.push(format!("target {:?}: {:#}", target.name.as_str(), anyhow::Error::new(error)));
+            }
+        }
+    }
+    if problems.is_empty() { Ok(Loaded { config: Arc::new(config), targets }) } else { Err(problems.join("\n")) }
+}

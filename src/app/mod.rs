@@ -1,0 +1,247 @@
+//! Wiring: Config -> running App; reload; stop. The only module that sees everything.
+//!
+//! [`App::run`] is one loop over what can happen: a stop, a reason to load the config again, a task that ended.
+//! Reloads are therefore one after the other. The app owns every task; nothing is spawned and forgotten.
+
+mod fleet;
+mod listen;
+mod loading;
+pub mod logging;
+pub mod open_files;
+pub mod signal;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+pub use listen::{BindError, bind};
+
+use crate::config::{Config, Target};
+use crate::probe::Prober;
+use crate::schedule::Scheduler;
+use crate::server::{self, ReloadRequest, Served};
+use crate::state::State;
+use crate::telemetry::Telemetry;
+use fleet::{Fleet, Wanted};
+use loading::{Input, Loaded, load};
+use watch::Watch;
+
+/// How long a stop may take. The servers give open requests 5 s of their own; the rest is for them to say how it went.
+const GRACE: Duration = Duration::from_secs(6);
+
+/// A config that was loaded, ready to run.
+pub struct App {
+    path: PathBuf,
+    /// How often the main file is looked at for changes, when that is asked for.
+    auto_reload: Option<Duration>,
+    loaded: Loaded,
+    telemetry: Arc<Telemetry>,
+    state: State,
+}
+
+/// The app while it runs.
+struct Running {
+    path: PathBuf,
+    telemetry: Arc<Telemetry>,
+    state: State,
+    fleet: Fleet,
+    config: channel::Sender<Arc<Config>>,
+    watch: Watch,
+    stop: CancellationToken,
+}
+
+/// Stopped in the middle of something else.
+struct Stopped;
+
+impl App {
+    /// Loads the config and builds every prober, and starts nothing.
+    ///
+    /// # Errors
+    /// Every problem of the config, one a line.
+    pub async fn load(path: impl Into<PathBuf>, auto_reload: Option<Duration>) -> Result<Self, String> {
+        let path = path.into();
+        let telemetry = Arc::new(Telemetry::new());
+        let state = State::default();
+        let loaded = load(Input::File(path.clone()), &state).await?;
+        Ok(Self { path, auto_reload, loaded, telemetry, state })
+    }
+
+    /// How much there is in the config, for people.
+    pub fn summary(&self) -> String {
+        let config = &self.loaded.config;
+        let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        format!("{}, {}", plural(config.targets.len(), "target"), plural(config.modules.len(), "module"))
+    }
+
+    /// Every target with its prober, in the order of names, for `--once`.
+    pub fn into_probes(self) -> Vec<(Arc<Target>, Arc<Prober>)> {
+        // Nothing ran before, so every target has a prober of its own.
+        self.loaded.targets.into_iter().filter_map(|Wanted { target, prober }| Some((target, prober?))).collect()
+    }
+
+    /// Every target's state, as the pages show it.
+    pub fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    /// Probes and serves until `stop`, then stops within a bounded grace.
+    ///
+    /// # Errors
+    /// When a part that has to run ended by itself, or the operating system refuses signals.
+    pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { path, auto_reload, loaded, telemetry, state } = self;
+        let mut hangup = signal::reload_signal().context("cannot listen to SIGHUP")?;
+        let (reload, mut reload_requests) = mpsc::channel::<ReloadRequest>(16);
+        let (ready, ready_seen) = channel::channel(false);
+        let (config, config_seen) = channel::channel(Arc::clone(&loaded.config));
+
+        let context = server::Context {
+            state: state.clone(),
+            telemetry: Arc::clone(&telemetry),
+            config: config_seen,
+            reload,
+            ready: ready_seen,
+        };
+        let mut servers = JoinSet::new();
+        for listener in listeners {
+            let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
+            info!(%address, "Listening.");
+            servers.spawn(server::serve(listener, context.clone(), stop.clone()));
+        }
+        drop(context);
+
+        let scheduler = Scheduler::new(Arc::clone(&telemetry));
+        let fleet = Fleet::new(scheduler, state.clone());
+        let watch = Watch::new(&path, &loaded.config, auto_reload);
+        let mut app = Running { path, telemetry, state, fleet, config, watch, stop };
+        app.take_over(loaded, "start");
+
+        // Readiness is a latch: it says that the start is over, not that nothing is new.
+        let mut readiness = interval(Duration::from_millis(100));
+        readiness.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+        let ended = loop {
+            // Timers live outside of this loop; the watch holds its times itself.
+            let over = tokio::select! {
+                biased;
+                () = app.stop.cancelled() => Err(Stopped),
+                Some(ended) = servers.join_next() => break Err(unexpected(ended, &app.telemetry)),
+                Some(answer) = reload_requests.recv() => app.reload_for(answer).await,
+                Some(()) = hangup.recv() => app.reload(Input::File(app.path.clone()), "SIGHUP").await.map(drop),
+                () = sleep_until(app.watch.next_look()) => app.look().await,
+                _ = readiness.tick(), if !*ready.borrow() => {
+                    if app.state.all_observed() {
+                        ready.send_replace(true);
+                        info!("Every target was observed once.");
+                    }
+                    Ok(())
+                }
+                () = app.fleet.scheduler.reap() => Ok(()),
+            };
+            if let Err(Stopped) = over {
+                break Ok(());
+            }
+        };
+        app.stop.cancel();
+        app.wind_down(servers).await;
+        ended
+    }
+}
+
+impl Running {
+    /// Loads for `POST /-/reload`.
+    async fn reload_for(&mut self, answer: ReloadRequest) -> Result<(), Stopped> {
+        let result = self.reload(Input::File(self.path.clone()), "request").await?;
+        // Whoever asked may have gone.
+        let _ = answer.send(result);
+        Ok(())
+    }
+
+    /// Looks whether files have changed.
+    async fn look(&mut self) -> Result<(), Stopped> {
+        let stop = self.stop.clone();
+        if let Some(input) = stop.run_until_cancelled(self.watch.look()).await.ok_or(Stopped)? {
+            let _ = self.reload(input, "changed files").await?;
+        }
+        Ok(())
+    }
+
+    /// Loads the config and takes it over. A config with problems changes nothing.
+    async fn reload(&mut self, input: Input, trigger: &'static str) -> Result<Result<(), String>, Stopped> {
+        match self.stop.run_until_cancelled(load(input, &self.state)).await.ok_or(Stopped)? {
+            Ok(loaded) => {
+                self.watch.renew(&loaded.config);
+                self.take_over(loaded, trigger);
+                Ok(Ok(()))
+            }
+            Err(problems) => {
+                self.telemetry.config_loaded(Err(()));
+                for problem in problems.lines() {
+                    error!(trigger, problem, "The config has a problem.");
+                }
+                error!(trigger, "The config was not loaded; the one before stays in force.");
+                Ok(Err(problems))
+            }
+        }
+    }
+
+    /// From here on nothing fails and nothing waits, so nothing is half applied.
+    fn take_over(&mut self, loaded: Loaded, trigger: &'static str) {
+        for warning in &loaded.config.warnings {
+            warn!(warning, "The config is in order, but.");
+        }
+        open_files::check(loaded.targets.len());
+        let changes = self.fleet.apply(loaded.targets, Instant::now());
+        self.config.send_replace(loaded.config);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.telemetry.config_loaded(Ok(now.as_secs_f64()));
+        let fleet::Changes { added, changed, removed, unchanged } = changes;
+        info!(trigger, added, changed, removed, unchanged, "Config loaded.");
+    }
+
+    /// No new runs, those in flight dropped, open requests answered, within the grace.
+    async fn wind_down(&mut self, mut servers: JoinSet<Served>) {
+        let began = Instant::now();
+        let grace = began + GRACE;
+        let runs_cancelled = self.telemetry.runs_in_flight.get();
+        let loops = timeout_at(grace, self.fleet.scheduler.stop()).await;
+        let mut cut_off = 0;
+        let drain = async {
+            while let Some(served) = servers.join_next().await {
+                cut_off += served.map_or(0, |served| served.cut_off);
+            }
+        };
+        let drained = timeout_at(grace, drain).await;
+        let seconds = began.elapsed().as_secs_f64();
+        if loops.is_ok() && drained.is_ok() && cut_off == 0 {
+            info!(seconds, runs_cancelled, "Stopped.");
+        } else {
+            let (loops, servers) = (self.fleet.scheduler.len(), servers.len());
+            warn!(
+                seconds,
+                runs_cancelled, cut_off, loops, servers, "Stopped, but not everything ended within the grace."
+            );
+        }
+    }
+}
+
+fn unexpected(ended: Result<Served, tokio::task::JoinError>, telemetry: &Telemetry) -> anyhow::Error {
+    match ended {
+        Ok(_) => anyhow::anyhow!("a server ended by itself"),
+        Err(error) => {
+            telemetry.panics.inc();
+            anyhow::Error::new(error).context("a server failed")
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! File -> text -> tree. The one place that names the YAML crate.
+//!
+//! Everything hostile about the text itself ends here: size, encoding, nesting, aliases that explode, duplicate keys.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::node::{Node, lookup_mut};
+use super::position::{Positions, nests_deeper_than};
+use super::problem::{FileId, KeyPath, Problems, Step};
+
+/// Larger files are refused before they are read.
+pub(super) const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Collections in collections; a real config has about ten.
+const MAX_DEPTH: usize = 60;
+
+/// What `path` holds, at most `limit` bytes.
+///
+/// # Errors
+/// A sentence that does not name the file.
+pub(super) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    let file = std::fs::File::open(path).map_err(|error| format!("cannot be opened: {}", io_sentence(&error)))?;
+    let metadata = file.metadata().map_err(|error| format!("cannot be read: {}", io_sentence(&error)))?;
+    if metadata.is_dir() {
+        return Err("is a directory; a file is wanted".to_owned());
+    }
+    let too_large = |size: String| format!("is {size} large; at most {} are read", mebibytes(limit));
+    if metadata.len() > limit {
+        return Err(too_large(mebibytes(metadata.len())));
+    }
+    // A pipe says that it is empty, so the limit holds while reading too.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {}", io_sentence(&error)))?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(format!("more than {}", mebibytes(limit))));
+    }
+    Ok(bytes)
+}
+
+fn mebibytes(bytes: u64) -> String {
+    let whole = bytes >> 20;
+    if whole == 0 { format!("{bytes} bytes") } else { format!("{whole} MiB") }
+}
+
+/// The operating system's words without its number.
+fn io_sentence(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// # Errors
+/// A sentence that says where the text stops being UTF-8.
+pub(super) fn utf8(bytes: Vec<u8>) -> Result<String, String> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("is not UTF-8: byte {at} (on line {line}) begins no character; save the file as UTF-8")
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+/// How a file's text is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Yaml,
+    Json,
+}
+
+/// Text -> tree: aliases and `<<` resolved. `None` when it is no such text; the problem is noted.
+pub(super) fn parse(text: &str, format: Format, file: FileId, problems: &mut Problems) -> Option<Node> {
+    if format == Format::Yaml
+        && let Some(line) = nests_deeper_than(text, MAX_DEPTH)
+    {
+        problems.add_line(file, Some(line), format!("nests deeper than {MAX_DEPTH} levels"));
+        return None;
+    }
+    let state = Build::new(text);
+    let parsed = match format {
+        Format::Yaml => parse_yaml(text, &state),
+        Format::Json => parse_json(text, &state),
+    };
+    for path in state.duplicates.take() {
+        let first = (file, path.clone());
+        problems.add_clash(file, path, "this key is given twice; keep one", first);
+    }
+    let mut node = match parsed {
+        Ok(node) => node,
+        Err(SyntaxError { line, message }) => {
+            let tab = line.and_then(|line| text.lines().nth(line - 1)).is_some_and(has_leading_tab);
+            let message =
+                if tab { "a tab where only spaces may indent; replace the tabs by spaces".to_owned() } else { message };
+            problems.add_line(file, line, message);
+            return None;
+        }
+    };
+    restore_scalars(text, &mut node, &state, file, problems);
+    super::node::merge_keys(&mut node, &super::problem::At::root(file), problems);
+    Some(node)
+}
+
+fn has_leading_tab(line: &str) -> bool {
+    line[..line.len() - line.trim_start().len()].contains('\t')
+}
+
+struct SyntaxError {
+    line: Option<usize>,
+    message: String,
+}
+
+fn parse_yaml(text: &str, state: &Build) -> Result<Node, SyntaxError> {
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let Some(document) = documents.next() else { return Ok(Node::Null) };
+    let node = NodeSeed(state).deserialize(document).map_err(|error| {
+        let line = error.location().map(|place| place.line());
+        let message = error.to_string();
+        let message = if state.budget.get() < 0 || message.contains("repetition limit exceeded") {
+            "aliases (*name) expand to far more than the file itself; write out what is meant".to_owned()
+        } else {
+            format!("not valid YAML: {}", yaml_sentence(&message))
+        };
+        SyntaxError { line, message }
+    })?;
+    match documents.next() {
+        None => Ok(node),
+        Some(_) => {
+            let line = text.lines().skip(1).position(|line| line.starts_with("---")).map(|index| index + 2);
+            Err(SyntaxError { line, message: "a second YAML document (---) begins here; one is read".to_owned() })
+        }
+    }
+}
+
+/// The parser's sentence without the position that we print in front, and without the path that it may begin with.
+fn yaml_sentence(message: &str) -> String {
+    let mut sentence = message.to_owned();
+    if let Some(start) = sentence.find(" at line ") {
+        let rest = &sentence[start + 1..];
+        let end = rest.find(',').map_or(sentence.len(), |comma| start + 1 + comma);
+        sentence.replace_range(start..end, "");
+    }
+    // "..., while parsing a block mapping at line 3 column 1": the line is of use, the column is not.
+    if let Some(start) = sentence.find(" at line ") {
+        let line: String = sentence[start + 9..].chars().take_while(char::is_ascii_digit).collect();
+        sentence.truncate(start);
+        sentence = format!("{sentence} that begins on line {line}");
+    }
+    sentence
+}
+
+fn parse_json(text: &str, state: &Build) -> Result<Node, SyntaxError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    NodeSeed(state).deserialize(&mut json).and_then(|node| json.end().map(|()| node)).map_err(|error| {
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        SyntaxError { line: Some(error.line().max(1)), message: format!("not valid JSON: {message}") }
+    })
+}
+
+/// What the YAML crate drops is put back: the text of floats, and binary data.
+fn restore_scalars(text: &str, node: &mut Node, state: &Build, file: FileId, problems: &mut Problems) {
+    let has_binary = text.contains("!!binary") || text.contains("tag:yaml.org,2002:binary");
+    let floats = state.floats.take();
+    let strings = if has_binary { state.strings.take() } else { Vec::new() };
+    if floats.is_empty() && strings.is_empty() {
+        return;
+    }
+    let positions = Positions::new(text);
+    for path in floats {
+        if let (Some((literal, _)), Some(Node::Float(_, text))) = (positions.scalar(&path), lookup_mut(node, &path)) {
+            *text = literal.into();
+        }
+    }
+    for path in strings {
+        let Some((literal, true)) = positions.scalar(&path) else { continue };
+        let Some(place) = lookup_mut(node, &path) else { continue };
+        use base64::Engine as _;
+        let packed: String = literal.split_whitespace().collect();
+        match base64::engine::general_purpose::STANDARD.decode(packed) {
+            Ok(bytes) => {
+                *place = match String::from_utf8(bytes) {
+                    Ok(text) => Node::Text(text),
+                    Err(error) => Node::Binary(error.into_bytes()),
+                }
+            }
+            Err(_) => problems.add_path(file, path, "is tagged !!binary but is not base64"),
+        }
+    }
+}
+
+/// What is noted while the tree is built.
+struct Build {
+    /// Nodes and text still allowed; aliases spend it many times over.
+    budget: Cell<i64>,
+    path: RefCell<Vec<Step>>,
+    duplicates: RefCell<Vec<KeyPath>>,
+    floats: RefCell<Vec<KeyPath>>,
+    /// Scalars that may be binary; gathered only for files that have such.
+    strings: RefCell<Vec<KeyPath>>,
+    has_binary: bool,
+}
+
+impl Build {
+    fn new(text: &str) -> Self {
+        const ALIASES_MAY_ADD: i64 = 500_000;
+        // Without aliases, no file has more nodes than bytes.
+        let budget = ALIASES_MAY_ADD.saturating_add(i64::try_from(text.len()).unwrap_or(i64::MAX).saturating_mul(2));
+        Self {
+            budget: Cell::new(budget),
+            path: RefCell::default(),
+            duplicates: RefCell::default(),
+            floats: RefCell::default(),
+            strings: RefCell::default(),
+            has_binary: text.contains("!!binary") || text.contains("tag:yaml.org,2002:binary"),
+        }
+    }
+
+    fn spend<E: de::Error>(&self, cost: usize) -> Result<(), E> {
+        let left = self.budget.get().saturating_sub(i64::try_from(cost).unwrap_or(i64::MAX));
+        self.budget.set(left);
+        if left < 0 { Err(E::custom("too much")) } else { Ok(()) }
+    }
+
+    fn here(&self) -> KeyPath {
+        KeyPath(self.path.borrow().clone())
+    }
+
+    fn enter(&self, step: Step) {
+        self.path.borrow_mut().push(step);
+    }
+
+    fn leave(&self) {
+        self.path.borrow_mut().pop();
+    }
+
+    fn text<E: de::Error>(&self, text: &str) -> Result<Node, E> {
+        // Paid for before it is copied: a large text may be aliased a thousand times.
+        self.spend(1 + text.len())?;
+        if self.has_binary {
+            self.strings.borrow_mut().push(self.here());
+        }
+        Ok(Node::Text(text.to_owned()))
+    }
+}
+
+struct NodeSeed<'s>(&'s Build);
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        self.0.spend(1)?;
+        Ok(Node::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Node, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node, E> {
+        self.0.spend(1)?;
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node, E> {
+        self.visit_i128(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
+        self.visit_i128(value.into())
+    }
+
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Node, E> {
+        self.0.spend(1)?;
+        Ok(Node::Int(value))
+    }
+
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node, E> {
+        match i128::try_from(value) {
+            Ok(value) => self.visit_i128(value),
+            Err(_) => self.0.text(&value.to_string()),
+        }
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+        self.0.spend(1)?;
+        self.0.floats.borrow_mut().push(self.0.here());
+        Ok(Node::Float(value, value.to_string().into()))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
+        self.0.text(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        self.0.spend(1)?;
+        let mut list = Vec::new();
+        loop {
+            self.0.enter(Step::Index(list.len()));
+            let item = items.next_element_seed(NodeSeed(self.0))?;
+            self.0.leave();
+            match item {
+                Some(item) => list.push(item),
+                None => return Ok(Node::List(list)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        self.0.spend(1)?;
+        let mut map: Vec<(String, Node)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        while let Some(key) = entries.next_key_seed(KeySeed)? {
+            self.0.spend(1 + key.len())?;
+            self.0.enter(Step::Key(key.as_str().into()));
+            let node = entries.next_value_seed(NodeSeed(self.0))?;
+            if seen.insert(key.clone()) {
+                map.push((key, node));
+            } else {
+                self.0.duplicates.borrow_mut().push(self.0.here());
+            }
+            self.0.leave();
+        }
+        Ok(Node::Map(map))
+    }
+
+    /// A local tag such as `!secret`.
+    fn visit_enum<A: de::EnumAccess<'de>>(self, data: A) -> Result<Node, A::Error> {
+        let (tag, _) = data.variant_seed(KeySeed)?;
+        Err(de::Error::custom(format!("the tag !{tag} has no meaning here")))
+    }
+}
+
+/// Keys are taken as the file writes them: `1:` and `"1":` are the same key.
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plain key")
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<String, E> {
+        Ok(value.to_owned())
+    }
+}
+
+/// Tree -> YAML, for `/config`.
+pub(super) fn render(node: &Node) -> String {
+    serde_yaml::to_string(&Rendered(node)).unwrap_or_default()
+}
+
+struct Rendered<'a>(&'a Node);
+
+impl serde::Serialize for Rendered<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Node::Null => serializer.serialize_unit(),
+            Node::Bool(value) => serializer.serialize_bool(*value),
+            Node::Int(value) => match i64::try_from(*value) {
+                Ok(value) => serializer.serialize_i64(value),
+                Err(_) => serializer.serialize_str(&value.to_string()),
+            },
+            Node::Float(value, _) => serializer.serialize_f64(*value),
+            Node::Text(text) => serializer.serialize_str(text),
+            Node::Binary(bytes) => serializer.serialize_str(&format!("<{} bytes>", bytes.len())),
+            Node::List(items) => serializer.collect_seq(items.iter().map(Rendered)),
+            Node::Map(entries) => serializer.collect_map(entries.iter().map(|(key, node)| (key, Rendered(node)))),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Tree -> [`Config`]: every rule of the config, every problem in one report.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `mod` | the order of work, and what all parts share |
+//! | `global` | `global:` and the defaults |
+//! | `module` | `modules:`, and settings shared by all targets that want the same |
+//! | `target` | one target |
+//! | `target_files` | files of targets, ours and Prometheus's file_sd |
+//! | `http` `auth` `tls` `tcp` `unbuilt` | the blocks of the modules |
+//! | `address` `cel` `files` | a target's address, CEL expressions, named files |
+
+mod address;
+mod auth;
+mod cel;
+mod files;
+mod global;
+mod http;
+mod module;
+mod target;
+mod target_files;
+mod tcp;
+mod tls;
+mod unbuilt;
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::files::Files;
+pub(super) use self::module::probe_spec;
+use self::tls::PemCache;
+use super::expand::{Environment, expand};
+use super::load::{Format, parse};
+use super::masked::masked_yaml;
+use super::node::Node;
+use super::problem::{At, ConfigErrors, FileId, Problems, shorten};
+use super::raw::{DurationText, RawFile};
+use super::units::{parse_duration, show_duration};
+use super::{Config, IpFamily, IpPreference, Pattern, Source, shape};
+
+/// What every part of the resolution shares.
+struct Resolver<'e> {
+    problems: Problems,
+    warnings: Vec<String>,
+    files: Files,
+    environment: Environment<'e>,
+    pem: PemCache,
+}
+
+/// The whole file, resolved.
+pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<Config, ConfigErrors> {
+    let mut problems = Problems::default();
+    let main = problems.file(source.path.clone());
+    problems.file_text(main, source.text.clone());
+    let base = source.path.parent().map(Path::to_owned).unwrap_or_default();
+    let mut r =
+        Resolver { problems, warnings: Vec::new(), files: Files::new(base), environment, pem: PemCache::default() };
+
+    let Some(mut root) = parse(&source.text, Format::Yaml, main, &mut r.problems) else {
+        return Err(r.problems.into_errors());
+    };
+    let at = At::root(main);
+    if matches!(&root, Node::Null) || matches!(&root, Node::Map(entries) if entries.is_empty()) {
+        let least = "targets: [{name: example, target: \"https://example.com/\"}]";
+        r.problems.add(&at, format!("has no config in it; the least that works is {least}"));
+        return Err(r.problems.into_errors());
+    }
+    if !matches!(root, Node::Map(_)) {
+        let message =
+            format!("expected a mapping with global, modules, targets and target_files, found {}", root.kind());
+        r.problems.add(&at, message);
+        return Err(r.problems.into_errors());
+    }
+    let mut masked = masked_yaml(&root);
+    expand(&mut root, environment, &at, &mut r.problems);
+
+    let raw: RawFile = shape::read(&root, &at, &mut r.problems);
+    let defaults = global::global(raw.global, &at.key("global"), &mut r);
+    let mut modules = module::modules(root.get("modules"), &at.key("modules"), &defaults, &mut r);
+    let mut targets = target::Targets::default();
+    match root.get("targets") {
+        None | Some(Node::Null) => {}
+        Some(Node::List(entries)) => {
+            let at = at.key("targets");
+            for (index, entry) in entries.iter().enumerate() {
+                target::target(entry, &at.index(index), &defaults, &mut modules, &mut targets, &mut r);
+            }
+        }
+        Some(other) => {
+            let message =
+                format!("expected a list of targets, each beginning with \"- name:\", found {}", other.kind());
+            r.problems.add(&at.key("targets"), message);
+        }
+    }
+    let patterns = raw.target_files.unwrap_or_default();
+    let at_files = at.key("target_files");
+    target_files::target_files(&patterns, &at_files, &defaults, &mut modules, &mut targets, &mut masked, &mut r);
+
+    if !r.problems.is_empty() {
+        return Err(r.problems.into_errors());
+    }
+    let targets = targets.finish();
+    if targets.is_empty() {
+        r.warnings.push(format!("{}: no targets are configured; nothing is probed", source.path.display()));
+    }
+    let (watch, loaded) = r.files.watch();
+    Ok(Config {
+        targets,
+        modules: modules.finish(),
+        masked_yaml: masked,
+        dependencies: r.files.dependencies(),
+        watch,
+        loaded,
+        refresh_interval: defaults.refresh_interval,
+        warnings: r.warnings,
+        source: source.clone(),
+    })
+}
+
+impl Resolver<'_> {
+    fn warn(&mut self, at: &At<'_>, message: &str) {
+        let file = self.problems.path_of(at.file).display().to_string();
+        let warning = format!("{file}: {}: {message}", at.path());
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// A file that takes part, read and parsed; its text is kept for line numbers.
+    fn tree(&mut self, path: &Path, file: FileId) -> Option<Node> {
+        let text = self.files.content(path).and_then(|bytes| super::load::utf8(bytes.to_vec()));
+        let text = match text {
+            Ok(text) => text,
+            Err(message) => {
+                self.problems.add_line(file, None, message);
+                return None;
+            }
+        };
+        self.problems.file_text(file, text.as_str().into());
+        let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        parse(&text, if json { Format::Json } else { Format::Yaml }, file, &mut self.problems)
+    }
+
+    /// A value that must be there and not empty.
+    fn required(&mut self, value: Option<String>, at: &At<'_>) -> Option<String> {
+        let value = value.filter(|text| !text.is_empty());
+        if value.is_none() {
+            self.problems.add(at, "is required");
+        }
+        value
+    }
+
+    /// False, and a problem for each beyond the first, when more than one key of `given` is there.
+    fn at_most_one(&mut self, at: &At<'_>, given: &[(&str, bool)]) -> bool {
+        let mut first = None;
+        let mut alone = true;
+        for (key, _) in given.iter().filter(|(_, given)| *given) {
+            match first {
+                None => first = Some(*key),
+                Some(first) => {
+                    alone = false;
+                    self.problems.add(&at.key(key), format!("cannot stand beside {first}; keep one of them"));
+                }
+            }
+        }
+        alone
+    }
+
+    /// `*_ref` keys name a secret in a store that blackbox_exporter has not either.
+    fn no_secret_store(&mut self, at: &At<'_>, key: &str, key_file: &str) {
+        self.problems.add(at, format!("there is no secret store here; use {key} or {key_file}"));
+    }
+
+    fn duration(
+        &mut self,
+        raw: Option<DurationText>,
+        at: &At<'_>,
+        bounds: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let DurationText(text) = raw?;
+        match parse_duration(&text) {
+            Ok(duration) if bounds.contains(&duration) => return Some(duration),
+            Ok(_) => {
+                let (least, most) = (show_duration(*bounds.start()), show_duration(*bounds.end()));
+                let text = shorten(text.trim());
+                self.problems.add(at, format!("{text} is out of bounds; it must be from {least} to {most}"));
+            }
+            Err(message) => self.problems.add(at, message),
+        }
+        None
+    }
+
+    fn pattern(&mut self, text: &str, at: &At<'_>) -> Option<Pattern> {
+        match Pattern::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                let reason = regex_reason(&error);
+                self.problems.add(at, format!("{:?} is not a regular expression: {reason}", shorten(text)));
+                None
+            }
+        }
+    }
+
+    fn patterns(&mut self, texts: Option<Vec<String>>, at: &At<'_>) -> Vec<Pattern> {
+        let texts = texts.unwrap_or_default();
+        texts.iter().enumerate().filter_map(|(index, text)| self.pattern(text, &at.index(index))).collect()
+    }
+
+    fn ip(&mut self, preferred: Option<String>, fallback: Option<bool>, at: &At<'_>) -> IpPreference {
+        let default = IpPreference::default();
+        let preferred = match preferred.as_deref() {
+            None | Some("") => default.preferred,
+            Some("ip4") => IpFamily::V4,
+            Some("ip6") => IpFamily::V6,
+            Some(other) => {
+                let at = at.key("preferred_ip_protocol");
+                self.problems.add(&at, format!("{:?} is neither ip4 nor ip6", shorten(other)));
+                default.preferred
+            }
+        };
+        IpPreference { preferred, fallback: fallback.unwrap_or(default.fallback) }
+    }
+
+    fn source_address(&mut self, raw: Option<String>, at: &At<'_>) -> Option<IpAddr> {
+        let text = raw.filter(|text| !text.is_empty())?;
+        match text.trim().parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                let message = format!("{:?} is not an IP address", shorten(&text));
+                self.problems.add(&at.key("source_ip_address"), message);
+                None
+            }
+        }
+    }
+}
+
+/// The regex crate draws a picture over several lines; the last one is the reason.
+fn regex_reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+}
+
+/// The name under which a file is shown: as the main file's folder and the configured name make it.
+fn shown_path(base: &Path, name: &str) -> PathBuf {
+    base.join(name)
+}

@@ -1,0 +1,320 @@
+//! One target: its cadence, its labels, what its module says and what it overrides.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::global::{
+    Defaults, INTERVALS, TIMEOUTS, buckets_of, confirm_of, dns_servers_of, labels_of, longer_than_interval,
+};
+use super::module::{DEFAULT_MODULE, Entry, Kind, Made, Modules, Settings, Variation, not_built_prober};
+use super::{Resolver, address};
+use crate::config::node::Node;
+use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
+use crate::config::raw::{RawHttp, RawTarget, RawTcp};
+use crate::config::{Cadence, Confirm, LabelSet, ProbeSpec, Target, TargetName, TcpSettings, shape};
+
+/// The targets so far, and where each name was first seen.
+#[derive(Default)]
+pub(super) struct Targets {
+    targets: Vec<Arc<Target>>,
+    names: HashMap<TargetName, (FileId, KeyPath)>,
+}
+
+impl Targets {
+    pub(super) fn finish(mut self) -> Vec<Arc<Target>> {
+        self.targets.sort_by(|a, b| a.name.cmp(&b.name));
+        self.targets
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.targets.len()
+    }
+}
+
+/// An entry of `targets:` or of a target file in our form.
+pub(super) fn target(
+    node: &Node,
+    at: &At<'_>,
+    defaults: &Defaults,
+    modules: &mut Modules,
+    targets: &mut Targets,
+    r: &mut Resolver<'_>,
+) {
+    let raw: RawTarget = shape::read(node, at, &mut r.problems);
+    if !matches!(node, Node::Map(_)) {
+        return;
+    }
+    resolve(raw, node, at, defaults, modules, targets, r);
+}
+
+/// A target whose keys are read; `node` holds the blocks that it overrides.
+pub(super) fn resolve(
+    raw: RawTarget,
+    node: &Node,
+    at: &At<'_>,
+    defaults: &Defaults,
+    modules: &mut Modules,
+    targets: &mut Targets,
+    r: &mut Resolver<'_>,
+) {
+    let RawTarget {
+        name,
+        target,
+        module,
+        interval,
+        timeout,
+        labels,
+        confirm,
+        dns_servers,
+        latency_buckets,
+        evidence_body,
+        _http: _,
+        _tcp: _,
+    } = raw;
+    let before = r.problems.count();
+    let name = identity(name, at, targets, r);
+    let labels = labels_of(labels, &at.key("labels"), r);
+    let labels = LabelSet::new(defaults.labels.iter().cloned().chain(labels)).unwrap_or_default();
+
+    let dns_servers = dns_servers_of(dns_servers, &at.key("dns_servers"), r);
+    let latency_buckets = buckets_of(latency_buckets, &at.key("latency_buckets"), r);
+    let interval = r.duration(interval, &at.key("interval"), INTERVALS).unwrap_or(defaults.interval);
+    let timeout = r.duration(timeout, &at.key("timeout"), TIMEOUTS);
+    let confirm = confirm_of(confirm, defaults.confirm, interval, &at.key("confirm"), r);
+
+    let address = r.required(target, &at.key("target"));
+    let module_name = module.filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_MODULE.to_owned());
+    let Some(entry) = modules.entry(&module_name).cloned() else {
+        let names = modules.names();
+        let hint = match nearest(&module_name, names.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "define it under modules".to_owned(),
+        };
+        r.problems.add(&at.key("module"), format!("{:?} is not a module; {hint}", shorten(&module_name)));
+        return;
+    };
+    let cadence = cadence(interval, timeout, entry.timeout, defaults, at, r);
+    let Some((made, broken)) = settings(&entry, &module_name, node, at, modules, r) else { return };
+    let variation = Variation {
+        dns_servers: dns_servers.unwrap_or_else(|| defaults.dns_servers.clone()),
+        keep_excerpt: evidence_body.unwrap_or(defaults.evidence_body),
+        credentials: None,
+    };
+    let Some(address) = address else { return };
+    let probe = spec(&made, variation, &address, &labels, at, modules, r);
+    let (Some(name), Some((probe, hash)), Some(cadence)) = (name, probe, cadence) else { return };
+    // The module's own problems are reported where it stands.
+    if broken || r.problems.count() > before {
+        return;
+    }
+    let shown = address::shown(&address);
+    let latency_buckets = latency_buckets.unwrap_or_else(|| Arc::clone(&defaults.latency_buckets));
+    let mut target = Target {
+        name,
+        address: shown,
+        module: module_name,
+        labels,
+        cadence,
+        confirm,
+        latency_buckets,
+        probe,
+        fingerprint: [0; 32],
+    };
+    target.fingerprint = fingerprint(&target, &hash);
+    targets.targets.push(Arc::new(target));
+}
+
+fn identity(name: Option<String>, at: &At<'_>, targets: &mut Targets, r: &mut Resolver<'_>) -> Option<TargetName> {
+    let at_name = at.key("name");
+    let Some(name) = name else {
+        r.problems.add(&at_name, "is required; it is the target's identity and its label \"target\"");
+        return None;
+    };
+    match TargetName::new(name) {
+        Ok(name) => {
+            let place = (at_name.file, at_name.path());
+            if let Some(first) = targets.names.get(&name) {
+                let message =
+                    format!("{:?} is the name of another target too; names are unique", shorten(name.as_str()));
+                r.problems.add_clash(place.0, place.1, message, first.clone());
+                return None;
+            }
+            targets.names.insert(name.clone(), place);
+            Some(name)
+        }
+        Err(error) => {
+            r.problems.add(&at_name, error.to_string());
+            None
+        }
+    }
+}
+
+/// A timeout that the target itself gives must fit; one that comes from elsewhere is cut to the interval.
+fn cadence(
+    interval: Duration,
+    own: Option<Duration>,
+    module: Option<Duration>,
+    defaults: &Defaults,
+    at: &At<'_>,
+    r: &mut Resolver<'_>,
+) -> Option<Cadence> {
+    let timeout = match own {
+        Some(timeout) if timeout > interval => {
+            r.problems.add(&at.key("timeout"), longer_than_interval(timeout, interval));
+            return None;
+        }
+        Some(timeout) => timeout,
+        None => module.unwrap_or(defaults.timeout).min(interval),
+    };
+    Cadence::new(interval, timeout).ok()
+}
+
+/// The module's settings with the target's blocks over them, and whether the module has problems of its own.
+fn settings(
+    entry: &Entry,
+    module: &str,
+    node: &Node,
+    at: &At<'_>,
+    modules: &mut Modules,
+    r: &mut Resolver<'_>,
+) -> Option<(Made, bool)> {
+    let (protocol, block, made, broken) = match &entry.kind {
+        Kind::Broken => return None,
+        Kind::NotBuilt(prober) => {
+            let message = format!("{module:?} cannot be used: {}", not_built_prober(prober));
+            r.problems.add(&at.key("module"), message);
+            return None;
+        }
+        Kind::Probe { protocol, block, settings, broken } => (*protocol, block, settings, *broken),
+    };
+    let mut made = made.clone();
+    for other in ["http", "tcp"] {
+        let Some(over) = node.get(other).filter(|over| !matches!(over, Node::Null)) else { continue };
+        let at = at.key(other);
+        if !matches!(over, Node::Map(_)) {
+            r.problems
+                .add(&at, format!("expected a mapping with keys of the module's {other} block, found {}", over.kind()));
+            continue;
+        }
+        if other != protocol.name() {
+            let prober = protocol.name();
+            r.problems
+                .add(&at, format!("cannot override module {module:?}, whose prober is {prober}; write {prober}:"));
+            // Its keys are read all the same, so that the next attempt has no more surprises.
+            match other {
+                "http" => drop(shape::read::<RawHttp>(over, &at, &mut r.problems)),
+                _ => drop(shape::read::<RawTcp>(over, &at, &mut r.problems)),
+            }
+            continue;
+        }
+        let before = r.problems.count();
+        made = modules.make(protocol, &block.overridden(over), &at, r);
+        if broken {
+            let found = r.problems.split_off(before);
+            r.problems.put_back(found.into_iter().filter(|found| concerns(found, &at, over)));
+        }
+    }
+    if let Some(feature) = &made.not_built {
+        r.problems.add(&at.key("module"), format!("{module:?} cannot be used: it asks for {feature}"));
+        return None;
+    }
+    Some((made, broken))
+}
+
+/// Whether a problem of a merged block is about a key that the target gives.
+fn concerns(found: &Found, at: &At<'_>, over: &Node) -> bool {
+    match found.path.0.get(at.path().0.len()) {
+        Some(Step::Key(key)) => over.get(key).is_some(),
+        Some(Step::Index(_)) | None => true,
+    }
+}
+
+fn spec(
+    made: &Made,
+    mut variation: Variation,
+    address: &str,
+    labels: &LabelSet,
+    at: &At<'_>,
+    modules: &mut Modules,
+    r: &mut Resolver<'_>,
+) -> Option<(ProbeSpec, [u8; 32])> {
+    let at_target = at.key("target");
+    match &made.settings {
+        Settings::Http(_) => match address::http_url(address) {
+            Ok((url, credentials)) => {
+                variation.credentials = credentials;
+                let made = modules.vary(made.clone(), &variation);
+                match made.settings {
+                    Settings::Http(settings) => Some((ProbeSpec::Http { settings, url }, made.hash)),
+                    Settings::Tcp(_) => None,
+                }
+            }
+            Err(message) => {
+                r.problems.add(&at_target, message);
+                None
+            }
+        },
+        Settings::Tcp(settings) => {
+            step_labels_clash(settings, labels, at, r);
+            match address::host_port(address) {
+                Ok(address) => {
+                    let made = modules.vary(made.clone(), &variation);
+                    match made.settings {
+                        Settings::Tcp(settings) => Some((ProbeSpec::Tcp { settings, address }, made.hash)),
+                        Settings::Http(_) => None,
+                    }
+                }
+                Err(message) => {
+                    r.problems.add(&at_target, message);
+                    None
+                }
+            }
+        }
+    }
+}
+
+/// `probe_expect_info` carries the target's labels and those of the step; none may be there twice.
+fn step_labels_clash(settings: &TcpSettings, labels: &LabelSet, at: &At<'_>, r: &mut Resolver<'_>) {
+    for (index, step) in settings.steps.iter().enumerate() {
+        for (name, _) in &step.labels {
+            if name == "target" || labels.value(name).is_some() {
+                let message =
+                    format!("its query_response[{index}] sets the label {name:?}, which this target has already");
+                r.problems.add(&at.key("module"), message);
+            }
+        }
+    }
+}
+
+fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
+    fn sized(hash: &mut Sha256, bytes: &[u8]) {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    let Target { name, address, module, labels, cadence, confirm, latency_buckets, probe, fingerprint: _ } = target;
+    let mut hash = Sha256::new();
+    hash.update(settings);
+    for text in [name.as_str(), address, module] {
+        sized(&mut hash, text.as_bytes());
+    }
+    match probe {
+        ProbeSpec::Http { url, .. } => sized(&mut hash, url.as_str().as_bytes()),
+        ProbeSpec::Tcp { address, .. } => sized(&mut hash, format!("{}:{}", address.host, address.port).as_bytes()),
+    }
+    for (name, value) in labels.iter() {
+        sized(&mut hash, name.as_bytes());
+        sized(&mut hash, value.as_bytes());
+    }
+    let Confirm { failures, retry_interval } = confirm;
+    for duration in [cadence.interval(), cadence.timeout(), *retry_interval] {
+        hash.update(duration.as_nanos().to_le_bytes());
+    }
+    hash.update(failures.get().to_le_bytes());
+    for bound in latency_buckets.iter() {
+        hash.update(bound.to_le_bytes());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,410 @@
+//! The table of families: every name, type, help and label of a target's series, declared once.
+
+use crate::metrics::{kept, run, text::Lines};
+use crate::observation::Observation;
+use crate::state::TargetSnapshot;
+
+/// One metric family of a target.
+pub struct Family {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// One sentence, no backslash, no line break (so it needs no escaping).
+    pub help: &'static str,
+    /// The family's own labels, after `target` and the target's labels.
+    pub labels: &'static [&'static str],
+    /// For the documentation: when there is a sample.
+    pub when: &'static str,
+    pub(super) source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// Where a family's samples come from.
+///
+/// The two kinds are apart so that one observation alone can be rendered too, without a target's state.
+pub(super) enum Source {
+    /// The last run. No run, no sample.
+    Run(Shape<Observation>),
+    /// What is kept of the target over its runs.
+    Kept(Shape<TargetSnapshot>),
+}
+
+/// Reads one number off; `None` is no sample.
+pub(super) type Value<T> = fn(&T) -> Option<f64>;
+
+/// How a family's samples are read off.
+pub(super) enum Shape<T: 'static> {
+    /// One sample, or none when the function has no value.
+    One(Value<T>),
+    /// One sample for each value of the family's single label.
+    Each(&'static [(&'static str, Value<T>)]),
+    /// Whatever the function writes: label values that are not known beforehand.
+    Lines(fn(&T, &mut Lines<'_>)),
+}
+
+use Kind::{Counter, Gauge, Histogram};
+use Shape::{Each, One};
+use Source::{Kept, Run};
+
+const ANY_RUN: &str = "after the first run";
+const RESOLVED: &str = "last run found an address";
+const RESPONSE: &str = "last run got an HTTP response";
+const CHAIN: &str = "last run saw a certificate, verified or not";
+const ALWAYS: &str = "always";
+
+/// Every family of a target, sorted by name: the order of the page.
+pub static FAMILIES: &[Family] = &[
+    Family {
+        name: "probe_dns_lookup_time_seconds",
+        kind: Gauge,
+        help: "Seconds that the name lookup of the last run took, failed or not; 0 for an address literal.",
+        labels: &[],
+        when: "last run looked a name up",
+        source: Run(One(run::dns_lookup)),
+    },
+    Family {
+        name: "probe_down_seconds_total",
+        kind: Counter,
+        help: "Seconds that the target was down, from the first failing run of each confirmed outage.",
+        labels: &[],
+        when: ALWAYS,
+        source: Kept(One(kept::down_seconds)),
+    },
+    Family {
+        name: "probe_duration_seconds",
+        kind: Gauge,
+        help: "Seconds that the last run took, failed or not.",
+        labels: &[],
+        when: ANY_RUN,
+        source: Run(One(run::duration)),
+    },
+    Family {
+        name: "probe_expect_info",
+        kind: Gauge,
+        help: "Always 1; the labels that a step of the dialogue collected in the last run.",
+        labels: &["*"],
+        when: "a `labels` step of a TCP dialogue matched",
+        source: Run(Shape::Lines(run::expect_info)),
+    },
+    Family {
+        name: "probe_failed_due_to_bytes",
+        kind: Gauge,
+        help: "Whether an expect_bytes step of the last run failed (1) or not (0).",
+        labels: &[],
+        when: "last TCP run connected",
+        source: Run(One(run::failed_bytes)),
+    },
+    Family {
+        name: "probe_failed_due_to_cel",
+        kind: Gauge,
+        help: "Whether a CEL rule of the last run failed (1) or not (0).",
+        labels: &[],
+        when: "the target has a CEL rule",
+        source: Run(One(run::failed_cel)),
+    },
+    Family {
+        name: "probe_failed_due_to_regex",
+        kind: Gauge,
+        help: "Whether a regex rule of the last run failed (1) or not (0).",
+        labels: &[],
+        when: "a regex rule was reached (HTTP), or last run connected (TCP)",
+        source: Run(One(run::failed_regex)),
+    },
+    Family {
+        name: "probe_failure_info",
+        kind: Gauge,
+        help: "Always 1; why the last run failed. Gone when it did not.",
+        labels: &["reason"],
+        when: "last run failed",
+        source: Run(Shape::Lines(run::failure_info)),
+    },
+    Family {
+        name: "probe_failures_total",
+        kind: Counter,
+        help: "Failed runs by reason.",
+        labels: &["reason"],
+        when: "once the reason was seen",
+        source: Kept(Shape::Lines(kept::failures)),
+    },
+    Family {
+        name: "probe_http_content_length",
+        kind: Gauge,
+        help: "Bytes that the Content-Length header of the final response gives; -1 without one.",
+        labels: &[],
+        when: RESPONSE,
+        source: Run(One(run::http_content_length)),
+    },
+    Family {
+        name: "probe_http_duration_seconds",
+        kind: Gauge,
+        help: "Seconds that each phase of the last HTTP run took, summed over redirects.",
+        labels: &["phase"],
+        when: "last run reached the phase",
+        source: Run(Each(&[
+            ("resolve", run::http_resolve),
+            ("connect", run::http_connect),
+            ("tls", run::http_tls),
+            ("processing", run::http_processing),
+            ("transfer", run::http_transfer),
+        ])),
+    },
+    Family {
+        name: "probe_http_last_modified_timestamp_seconds",
+        kind: Gauge,
+        help: "Unix time of the final response's Last-Modified header, in seconds.",
+        labels: &[],
+        when: "the response has a valid Last-Modified",
+        source: Run(One(run::http_last_modified)),
+    },
+    Family {
+        name: "probe_http_redirects",
+        kind: Gauge,
+        help: "Redirect responses that the last run saw.",
+        labels: &[],
+        when: RESPONSE,
+        source: Run(One(run::http_redirects)),
+    },
+    Family {
+        name: "probe_http_ssl",
+        kind: Gauge,
+        help: "Whether the final response came over TLS (1) or not (0).",
+        labels: &[],
+        when: RESPONSE,
+        source: Run(One(run::http_ssl)),
+    },
+    Family {
+        name: "probe_http_status_code",
+        kind: Gauge,
+        help: "HTTP status of the final response.",
+        labels: &[],
+        when: RESPONSE,
+        source: Run(One(run::http_status)),
+    },
+    Family {
+        name: "probe_http_uncompressed_body_length",
+        kind: Gauge,
+        help: "Bytes of the body that the last run read, after decompression if the module sets one.",
+        labels: &[],
+        when: RESPONSE,
+        source: Run(One(run::http_body_length)),
+    },
+    Family {
+        name: "probe_http_version",
+        kind: Gauge,
+        help: "HTTP version of the final response: 1, 1.1, 2 or 3.",
+        labels: &[],
+        when: RESPONSE,
+        source: Run(One(run::http_version)),
+    },
+    Family {
+        name: "probe_ip_addr_hash",
+        kind: Gauge,
+        help: "FNV-1a hash (32 bits) of the address that the last run used; it changes when the address does.",
+        labels: &[],
+        when: RESOLVED,
+        source: Run(One(run::ip_addr_hash)),
+    },
+    Family {
+        name: "probe_ip_protocol",
+        kind: Gauge,
+        help: "Family of the address that the last run used: 4 or 6.",
+        labels: &[],
+        when: RESOLVED,
+        source: Run(One(run::ip_protocol)),
+    },
+    Family {
+        name: "probe_last_run_timestamp_seconds",
+        kind: Gauge,
+        help: "Unix time at which the last run started, in seconds.",
+        labels: &[],
+        when: ANY_RUN,
+        source: Run(One(run::started)),
+    },
+    Family {
+        name: "probe_latency_seconds",
+        kind: Histogram,
+        help: "Seconds that runs took.",
+        labels: &["le"],
+        when: "the target has latency buckets",
+        source: Kept(Shape::Lines(kept::latency)),
+    },
+    Family {
+        name: "probe_maintenance_seconds_total",
+        kind: Counter,
+        help: "Seconds that the target was in maintenance; they count as neither up nor down.",
+        labels: &[],
+        when: ALWAYS,
+        source: Kept(One(kept::maintenance_seconds)),
+    },
+    Family {
+        name: "probe_outage_start_timestamp_seconds",
+        kind: Gauge,
+        help: "Unix time of the first failing run of the present outage, in seconds.",
+        labels: &[],
+        when: "only while down",
+        source: Kept(One(kept::outage_start)),
+    },
+    Family {
+        name: "probe_outages_total",
+        kind: Counter,
+        help: "Confirmed outages that began.",
+        labels: &[],
+        when: ALWAYS,
+        source: Kept(One(kept::outages)),
+    },
+    Family {
+        name: "probe_runs_total",
+        kind: Counter,
+        help: "Runs that ended, by result.",
+        labels: &["result"],
+        when: ALWAYS,
+        source: Kept(Each(&[("success", kept::runs_succeeded), ("failure", kept::runs_failed)])),
+    },
+    Family {
+        name: "probe_ssl_earliest_cert_expiry",
+        kind: Gauge,
+        help: "Unix time of the earliest end of validity among the certificates that the peer sent, in seconds.",
+        labels: &[],
+        when: CHAIN,
+        source: Run(One(run::ssl_earliest_expiry)),
+    },
+    Family {
+        name: "probe_ssl_last_chain_expiry_timestamp_seconds",
+        kind: Gauge,
+        help: "Unix time at which the last of the verified chains ends, in seconds.",
+        labels: &[],
+        when: "last run verified a chain",
+        source: Run(One(run::ssl_last_chain_expiry)),
+    },
+    Family {
+        name: "probe_ssl_last_chain_info",
+        kind: Gauge,
+        help: "Always 1; what the peer's own certificate says.",
+        labels: &["fingerprint_sha256", "subject", "issuer", "subjectalternative", "serialnumber"],
+        when: CHAIN,
+        source: Run(Shape::Lines(run::ssl_chain_info)),
+    },
+    Family {
+        name: "probe_success",
+        kind: Gauge,
+        help: "Whether the last run succeeded (1) or not (0). Raw; probe_up is the confirmed state.",
+        labels: &[],
+        when: ANY_RUN,
+        source: Run(One(run::success)),
+    },
+    Family {
+        name: "probe_target_info",
+        kind: Gauge,
+        help: "Always 1; what is probed, and how.",
+        labels: &["url", "module", "prober", "interval"],
+        when: ALWAYS,
+        source: Kept(Shape::Lines(kept::target_info)),
+    },
+    Family {
+        name: "probe_tcp_duration_seconds",
+        kind: Gauge,
+        help: "Seconds that each phase of the last TCP run took.",
+        labels: &["phase"],
+        when: "last run reached the phase",
+        source: Run(Each(&[("connect", run::tcp_connect), ("tls", run::tcp_tls)])),
+    },
+    Family {
+        name: "probe_timeout_seconds",
+        kind: Gauge,
+        help: "Seconds that the last run was given.",
+        labels: &[],
+        when: ANY_RUN,
+        source: Run(One(run::timeout)),
+    },
+    Family {
+        name: "probe_tls_cipher_info",
+        kind: Gauge,
+        help: "Always 1; the cipher suite of the last HTTP run, by its IANA name.",
+        labels: &["cipher"],
+        when: "last HTTP run agreed on a cipher suite",
+        source: Run(Shape::Lines(run::tls_cipher_info)),
+    },
+    Family {
+        name: "probe_tls_version_info",
+        kind: Gauge,
+        help: "Always 1; the TLS version of the last run.",
+        labels: &["version"],
+        when: "last run agreed on a TLS version",
+        source: Run(Shape::Lines(run::tls_version_info)),
+    },
+    Family {
+        name: "probe_unknown_seconds_total",
+        kind: Counter,
+        help: "Seconds in which nothing was confirmed of the target.",
+        labels: &[],
+        when: ALWAYS,
+        source: Kept(One(kept::unknown_seconds)),
+    },
+    Family {
+        name: "probe_up",
+        kind: Gauge,
+        help: "Whether the target is confirmed up (1) or confirmed down (0).",
+        labels: &[],
+        when: "once confirmed",
+        source: Kept(One(kept::up)),
+    },
+    Family {
+        name: "probe_up_seconds_total",
+        kind: Counter,
+        help: "Seconds that the target was up.",
+        labels: &[],
+        when: ALWAYS,
+        source: Kept(One(kept::up_seconds)),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_by_name_and_no_name_is_there_twice() {
+        assert!(FAMILIES.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+
+    #[test]
+    fn names_follow_the_naming_rules_of_prometheus() {
+        for family in FAMILIES {
+            let name = family.name;
+            assert!(name.starts_with("probe_"), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+            assert_eq!(family.kind == Counter, name.ends_with("_total"), "{name}");
+            assert_eq!(name.ends_with("_info"), family.help.starts_with("Always 1;"), "{name}");
+        }
+    }
+
+    #[test]
+    fn help_needs_no_escaping_and_is_one_sentence_or_two() {
+        for family in FAMILIES {
+            assert!(!family.help.contains(['\\', '\n', '|']), "{}", family.name);
+            assert!(family.help.ends_with('.'), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn labels_of_the_families_are_kept_off_the_targets() {
+        for label in FAMILIES.iter().flat_map(|family| family.labels).filter(|label| **label != "*") {
+            assert!(crate::config::value::RESERVED_LABELS.contains(label), "{label}");
+        }
+    }
+}

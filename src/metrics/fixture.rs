@@ -1,0 +1,354 @@
+//! Snapshots for tests: one of each kind of target, and many of one kind.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::config::{
+    Cadence, Confirm, DnsServers, HostPort, HttpSettings, IpPreference, LabelSet, ProbeSpec, Target, TargetName,
+    TcpSettings, TlsSettings, http::ProxySettings,
+};
+use crate::observation::{
+    Certificate, Chain, Detail, Failure, HttpDetail, HttpPhases, Observation, Outcome, Reason, Resolution, TcpDetail,
+    TlsSession,
+};
+use crate::state::{Capsules, LatencyHistogram, Snapshot, TargetSnapshot, Totals, Verdict};
+
+/// 2026-01-02T03:04:05Z.
+pub(crate) fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn labels(pairs: &[(&str, &str)]) -> LabelSet {
+    LabelSet::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).unwrap()
+}
+
+fn http_settings() -> HttpSettings {
+    HttpSettings {
+        valid_status_codes: Vec::new(),
+        valid_http_versions: Vec::new(),
+        method: http::Method::GET,
+        headers: http::HeaderMap::new(),
+        host: None,
+        body: bytes::Bytes::new(),
+        body_size_limit: None,
+        compression: None,
+        follow_redirects: true,
+        fail_if_ssl: false,
+        fail_if_not_ssl: false,
+        body_rules: Vec::new(),
+        header_rules: Vec::new(),
+        fail_if_json_matches: None,
+        fail_if_json_not_matches: None,
+        ip: IpPreference::default(),
+        dns_servers: DnsServers::System,
+        enable_http2: true,
+        auth: None,
+        proxy: ProxySettings::Direct,
+        tls: TlsSettings::default(),
+        keep_excerpt: true,
+    }
+}
+
+fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], probe: ProbeSpec) -> Arc<Target> {
+    Arc::new(Target {
+        name: TargetName::new(name).unwrap(),
+        address: address.to_owned(),
+        module: if matches!(probe, ProbeSpec::Http { .. }) { "http_2xx" } else { "smtp_starttls" }.to_owned(),
+        labels: labels(pairs),
+        cadence: Cadence::new(ms(15_000), ms(5000)).unwrap(),
+        confirm: Confirm { failures: NonZeroU32::new(2).unwrap(), retry_interval: ms(2000) },
+        latency_buckets: buckets.into(),
+        probe,
+        fingerprint: [0; 32],
+    })
+}
+
+pub(crate) fn http_target(name: &str, pairs: &[(&str, &str)], buckets: &[f64]) -> Arc<Target> {
+    let address = "https://shop.example.com/health";
+    let probe = ProbeSpec::Http { settings: Arc::new(http_settings()), url: address.parse().unwrap() };
+    target(name, address, pairs, buckets, probe)
+}
+
+fn tcp_target(name: &str, pairs: &[(&str, &str)]) -> Arc<Target> {
+    let settings = TcpSettings {
+        ip: IpPreference::default(),
+        dns_servers: DnsServers::System,
+        source_address: None,
+        tls: false,
+        tls_config: TlsSettings::default(),
+        steps: Vec::new(),
+        keep_excerpt: true,
+    };
+    let address = HostPort { host: "mail.example.com".to_owned(), port: 25 };
+    let probe = ProbeSpec::Tcp { settings: Arc::new(settings), address };
+    target(name, "mail.example.com:25", pairs, &[], probe)
+}
+
+fn chain() -> Arc<Chain> {
+    let certificate = |subject: &str, issuer: &str, serial: &str, not_after| Certificate {
+        subject: subject.into(),
+        issuer: issuer.into(),
+        dns_names: "shop.example.com,www.shop.example.com".into(),
+        serial: serial.into(),
+        fingerprint_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+        not_before: 1_760_000_000,
+        not_after,
+    };
+    Arc::new(Chain {
+        certificates: Box::new([
+            certificate("CN=shop.example.com", "CN=Example CA,O=Example", "0a1b", 1_770_000_000),
+            certificate("CN=Example CA,O=Example", "CN=Example Root", "02", 1_900_000_000),
+        ]),
+        earliest_expiry: Some(1_770_000_000),
+    })
+}
+
+fn resolution(milliseconds: u64, address: &str) -> Resolution {
+    let address: IpAddr = address.parse().unwrap();
+    Resolution { elapsed: ms(milliseconds), addresses: Box::new([address]), chosen: Some(address) }
+}
+
+/// A good HTTPS run with everything in it.
+pub(crate) fn good_https() -> Observation {
+    Observation {
+        started: now() - ms(3250),
+        elapsed: ms(123),
+        timeout: ms(5000),
+        outcome: Outcome::Up,
+        resolution: Some(resolution(4, "192.0.2.1")),
+        tls: Some(TlsSession {
+            version: Some("TLS 1.3"),
+            cipher: Some("TLS_AES_128_GCM_SHA256"),
+            chain: chain(),
+            last_chain_expiry: Some(1_770_000_000),
+            verify_error: None,
+        }),
+        detail: Detail::Http(Box::new(HttpDetail {
+            phases: HttpPhases {
+                resolve: Some(ms(4)),
+                connect: Some(ms(11)),
+                tls: Some(ms(25)),
+                processing: Some(ms(80)),
+                transfer: Some(Duration::from_micros(2750)),
+            },
+            status: Some(200),
+            version: Some(1.1),
+            content_length: Some(5120),
+            body_length: Some(5120),
+            redirects: 1,
+            ssl: Some(true),
+            failed_regex: Some(false),
+            failed_cel: Some(false),
+            last_modified: Some(1_767_000_000),
+            headers: Box::new([("content-type".into(), "text/html".into())]),
+            body_excerpt: Box::from(*b"<h1>ok</h1>"),
+            redirect_chain: Box::new(["https://shop.example.com/health/".into()]),
+        })),
+    }
+}
+
+/// The certificate has expired: a chain, but no response.
+pub(crate) fn expired() -> Observation {
+    let good = good_https();
+    let session = good.tls.unwrap();
+    Observation {
+        outcome: Outcome::Down(Failure::new(
+            Reason::TlsExpired,
+            "the certificate CN=shop.example.com expired on 2026-01-01",
+        )),
+        tls: Some(TlsSession {
+            last_chain_expiry: None,
+            verify_error: Some("certificate expired".into()),
+            cipher: None,
+            version: None,
+            ..session
+        }),
+        detail: Detail::Http(Box::new(HttpDetail {
+            phases: HttpPhases {
+                resolve: Some(ms(4)),
+                connect: Some(ms(11)),
+                tls: Some(ms(25)),
+                ..HttpPhases::default()
+            },
+            ..HttpDetail::default()
+        })),
+        elapsed: ms(40),
+        ..good
+    }
+}
+
+fn no_such_name() -> Observation {
+    Observation {
+        started: now() - ms(1000),
+        elapsed: ms(30),
+        timeout: ms(5000),
+        outcome: Outcome::Down(Failure::new(Reason::DnsNxdomain, "the name gone.example.com does not exist")),
+        resolution: Some(Resolution { elapsed: ms(30), addresses: Box::default(), chosen: None }),
+        tls: None,
+        detail: Detail::Http(Box::new(HttpDetail {
+            phases: HttpPhases { resolve: Some(ms(30)), ..HttpPhases::default() },
+            ..HttpDetail::default()
+        })),
+    }
+}
+
+fn good_smtp() -> Observation {
+    Observation {
+        started: now() - ms(9000),
+        elapsed: ms(52),
+        timeout: ms(5000),
+        outcome: Outcome::Up,
+        resolution: Some(resolution(0, "::1")),
+        tls: Some(TlsSession {
+            version: Some("TLS 1.2"),
+            cipher: Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+            chain: chain(),
+            last_chain_expiry: Some(1_770_000_000),
+            verify_error: None,
+        }),
+        detail: Detail::Tcp(Box::new(TcpDetail {
+            connect: Some(ms(10)),
+            tls: Some(ms(20)),
+            failed_regex: Some(false),
+            failed_bytes: Some(false),
+            expect_info: Box::new([
+                Box::new([("banner".into(), "ESMTP \"Postfix\"".into()), ("team".into(), "from the peer".into())]),
+                Box::new([("banner".into(), "ESMTP \"Postfix\"".into()), ("team".into(), "from the peer".into())]),
+                Box::new([("step".into(), "ehlo".into())]),
+            ]),
+            received_excerpt: Box::from(*b"220 mail ESMTP\xff\r\n"),
+        })),
+    }
+}
+
+fn totals(succeeded: u64, failed: u64) -> Totals {
+    Totals {
+        runs_succeeded: succeeded,
+        runs_failed: failed,
+        outages: failed.div_ceil(10),
+        up: ms(succeeded * 15_000),
+        down: ms(failed * 15_000),
+        unknown: ms(250),
+        maintenance: Duration::ZERO,
+    }
+}
+
+fn fresh(target: Arc<Target>) -> TargetSnapshot {
+    TargetSnapshot {
+        target,
+        verdict: Verdict::Unknown,
+        since: None,
+        last: None,
+        failures_in_a_row: 0,
+        totals: Totals::default(),
+        failures: Vec::new(),
+        latency: None,
+        capsules: Capsules::default(),
+    }
+}
+
+fn up(target: Arc<Target>, run: Observation) -> TargetSnapshot {
+    let run = Arc::new(run);
+    TargetSnapshot {
+        verdict: Verdict::Up,
+        since: Some(now() - ms(86_400_000)),
+        totals: totals(5760, 0),
+        capsules: Capsules { last_good: Some(Arc::clone(&run)), ..Capsules::default() },
+        last: Some(run),
+        ..fresh(target)
+    }
+}
+
+fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
+    let reason = run.outcome.failure().unwrap().reason;
+    let run = Arc::new(run);
+    TargetSnapshot {
+        verdict: Verdict::Down,
+        since: Some(now() - ms(61_000)),
+        failures_in_a_row: 4,
+        totals: totals(1000, 14),
+        failures: vec![(Reason::ConnectTimeout, 10), (reason, 4)],
+        capsules: Capsules {
+            last_good: Some(Arc::new(good_https())),
+            first_failure: Some(Arc::clone(&run)),
+            latest_failure: Some(Arc::clone(&run)),
+            recovery: None,
+        },
+        last: Some(run),
+        ..fresh(target)
+    }
+}
+
+/// One of each: up over TLS with a histogram, down by its certificate, down without a name, TCP with collected
+/// labels, never run, and names and labels that need escapes.
+pub(crate) fn varied() -> Snapshot {
+    let region = ("region", "eu-west");
+    let mut shop = up(http_target("shop", &[region, ("team", "web")], &[0.1, 0.5, 1.0]), good_https());
+    shop.latency = Some(LatencyHistogram { counts: Box::new([5000, 700, 50, 10]), sum: 612.345 });
+    let mut targets = vec![
+        shop,
+        down(http_target("expired", &[region], &[]), expired()),
+        down(http_target("gone", &[region], &[]), no_such_name()),
+        up(tcp_target("mail", &[region, ("team", "post")]), good_smtp()),
+        fresh(http_target("new", &[region], &[])),
+        up(http_target("odd \"na\\me\" <&>/\u{e9}", &[("note", "two\nlines, \\ and \"quotes\"")], &[]), good_https()),
+    ];
+    targets.sort_by(|a, b| a.target.name.cmp(&b.target.name));
+    Snapshot { taken: now(), targets }
+}
+
+/// `count` targets that are up over TLS, each with an observation of its own and no two numbers alike, as in a
+/// running exporter.
+pub(crate) fn many(count: usize) -> Snapshot {
+    let mut seed = 1_u64;
+    // Knuth's MMIX generator: the same snapshot on each call.
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let targets = (0..count)
+        .map(|index| {
+            let name = format!("target-{index:05}");
+            let mut run = good_https();
+            run.started = now() - ms(random(15_000));
+            let Detail::Http(detail) = &mut run.detail else { unreachable!() };
+            let phases = &mut detail.phases;
+            for phase in [
+                &mut phases.resolve,
+                &mut phases.connect,
+                &mut phases.tls,
+                &mut phases.processing,
+                &mut phases.transfer,
+            ] {
+                *phase = Some(Duration::from_nanos(random(50_000_000)));
+                run.elapsed += phase.unwrap();
+            }
+            detail.body_length = Some(random(100_000));
+            let resolution = run.resolution.as_mut().unwrap();
+            resolution.elapsed = phases.resolve.unwrap();
+            resolution.chosen = Some(IpAddr::from((0xc000_0200_u32 + random(1 << 24) as u32).to_be_bytes()));
+            let expiry = 1_770_000_000 + random(10_000_000) as i64;
+            let session = run.tls.as_mut().unwrap();
+            let mut chain = Chain::clone(&session.chain);
+            chain.earliest_expiry = Some(expiry);
+            chain.certificates[0].subject = format!("CN={name}.example.com").into();
+            chain.certificates[0].dns_names = format!("{name}.example.com").into();
+            chain.certificates[0].fingerprint_sha256 =
+                (0..8).map(|_| format!("{:08x}", random(1 << 31))).collect::<String>().into();
+            session.chain = Arc::new(chain);
+            session.last_chain_expiry = Some(expiry);
+            let mut target = up(http_target(&name, &[("region", "eu-west"), ("team", "web")], &[]), run);
+            target.totals = totals(1000 + random(100_000), random(10));
+            target
+        })
+        .collect();
+    Snapshot { taken: now(), targets }
+}

@@ -1,0 +1,132 @@
+//! What the families read off a target's kept state.
+
+use std::time::Duration;
+
+use super::run::unix_seconds;
+use super::text::{Lines, Number};
+use crate::state::{TargetSnapshot, Verdict};
+
+pub(super) fn up(target: &TargetSnapshot) -> Option<f64> {
+    match target.verdict {
+        Verdict::Unknown => None,
+        Verdict::Up => Some(1.0),
+        Verdict::Down => Some(0.0),
+    }
+}
+
+pub(super) fn outage_start(target: &TargetSnapshot) -> Option<f64> {
+    match target.verdict {
+        Verdict::Unknown | Verdict::Up => None,
+        Verdict::Down => target.since.map(unix_seconds),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a counter of runs stays below 2^53")]
+fn count(value: u64) -> f64 {
+    value as f64
+}
+
+pub(super) fn runs_succeeded(target: &TargetSnapshot) -> Option<f64> {
+    Some(count(target.totals.runs_succeeded))
+}
+
+pub(super) fn runs_failed(target: &TargetSnapshot) -> Option<f64> {
+    Some(count(target.totals.runs_failed))
+}
+
+pub(super) fn outages(target: &TargetSnapshot) -> Option<f64> {
+    Some(count(target.totals.outages))
+}
+
+pub(super) fn up_seconds(target: &TargetSnapshot) -> Option<f64> {
+    Some(clock(target.totals.up))
+}
+
+pub(super) fn down_seconds(target: &TargetSnapshot) -> Option<f64> {
+    Some(clock(target.totals.down))
+}
+
+pub(super) fn unknown_seconds(target: &TargetSnapshot) -> Option<f64> {
+    Some(clock(target.totals.unknown))
+}
+
+pub(super) fn maintenance_seconds(target: &TargetSnapshot) -> Option<f64> {
+    Some(clock(target.totals.maintenance))
+}
+
+/// Seconds to the millisecond, rounded down so that a clock never seems to run ahead or back.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of uptime stay below 2^53")]
+fn clock(total: Duration) -> f64 {
+    total.as_millis() as f64 / 1000.0
+}
+
+pub(super) fn failures(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    for (reason, seen) in &target.failures {
+        lines.sample(&[("reason", reason.as_label())], count(*seen));
+    }
+}
+
+/// Cumulative buckets, then sum and count, as the text format wants them.
+pub(super) fn latency(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    let Some(histogram) = &target.latency else { return };
+    let mut cumulative = 0;
+    for (bound, seen) in target.target.latency_buckets.iter().zip(&histogram.counts) {
+        cumulative += seen;
+        lines.suffixed("_bucket", &[("le", Number::new().format(*bound))], count(cumulative));
+    }
+    let all = histogram.counts.iter().sum();
+    lines.suffixed("_bucket", &[("le", "+Inf")], count(all));
+    lines.suffixed("_sum", &[], histogram.sum);
+    lines.suffixed("_count", &[], count(all));
+}
+
+pub(super) fn target_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    let target = &target.target;
+    lines.sample(
+        &[
+            ("url", &target.address),
+            ("module", &target.module),
+            ("prober", target.probe.prober()),
+            ("interval", &prometheus_duration(target.cadence.interval())),
+        ],
+        1.0,
+    );
+}
+
+/// A duration as Prometheus writes it, such as `15s` or `1m30s`. Less than a millisecond is dropped.
+pub(crate) fn prometheus_duration(duration: Duration) -> String {
+    let mut rest = duration.as_millis();
+    if rest == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (unit, milliseconds) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        let whole = rest / milliseconds;
+        if whole > 0 {
+            text.push_str(&whole.to_string());
+            text.push_str(unit);
+            rest -= whole * milliseconds;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_prometheus_writes_them() {
+        for (milliseconds, text) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (1500, "1s500ms"),
+            (15_000, "15s"),
+            (90_000, "1m30s"),
+            (86_400_000, "1d"),
+            (90_061_001, "1d1h1m1s1ms"),
+        ] {
+            assert_eq!(prometheus_duration(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The page as a whole: the golden file, and a small parser that every page must satisfy.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::fixture::{self, http_target, many, varied};
+use super::{FAMILIES, Kind, Page};
+use crate::state::{Snapshot, TargetSnapshot};
+
+fn text(snapshot: Snapshot) -> String {
+    pieces(Page::new(snapshot, &[]))
+}
+
+fn pieces(page: Page) -> String {
+    let mut text = Vec::new();
+    for piece in page {
+        text.extend_from_slice(&piece);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[derive(Debug, PartialEq)]
+struct Sample {
+    name: String,
+    labels: Vec<(String, String)>,
+    value: f64,
+}
+
+impl Sample {
+    fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Reads a page strictly: every family once, sorted, HELP then TYPE before its samples, no series twice.
+fn parse(text: &str) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    let mut family: Option<(String, String)> = None;
+    let mut before = String::new();
+    let mut helped: Option<String> = None;
+    let mut seen = BTreeSet::new();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let name = help.split(' ').next().unwrap();
+            assert!(before.as_str() < name, "{name} after {before}");
+            before = name.to_owned();
+            helped = Some(name.to_owned());
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert_eq!(helped.take().as_deref(), Some(name));
+            family = Some((name.to_owned(), kind.to_owned()));
+        } else {
+            let sample = parse_sample(line);
+            let (name, kind) = family.as_ref().unwrap();
+            let suffixes: &[&str] = if kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            assert!(suffixes.iter().any(|suffix| sample.name == format!("{name}{suffix}")), "{line} in {name}");
+            let mut labels = sample.labels.clone();
+            labels.sort();
+            assert!(labels.windows(2).all(|pair| pair[0].0 != pair[1].0), "a label twice: {line}");
+            assert!(seen.insert((sample.name.clone(), labels)), "a series twice: {line}");
+            samples.push(sample);
+        }
+    }
+    assert_eq!(helped, None, "a family without samples");
+    samples
+}
+
+fn parse_sample(line: &str) -> Sample {
+    let name_end = line.find(['{', ' ']).unwrap();
+    let (name, mut rest) = line.split_at(name_end);
+    let mut labels = Vec::new();
+    if let Some(inner) = rest.strip_prefix('{') {
+        rest = inner;
+        loop {
+            let (label, after) = rest.split_once("=\"").unwrap();
+            assert!(super::text::is_label_name(label), "{line}");
+            let mut value = String::new();
+            let mut characters = after.char_indices();
+            let end = loop {
+                match characters.next().unwrap() {
+                    (_, '\\') => value.push(match characters.next().unwrap().1 {
+                        'n' => '\n',
+                        '"' => '"',
+                        '\\' => '\\',
+                        other => panic!("\\{other} in {line}"),
+                    }),
+                    (at, '"') => break at,
+                    (_, character) => value.push(character),
+                }
+            };
+            labels.push((label.to_owned(), value));
+            rest = &after[end + 1..];
+            if let Some(after) = rest.strip_prefix(',') {
+                rest = after;
+            } else {
+                rest = rest.strip_prefix('}').unwrap();
+                break;
+            }
+        }
+    }
+    let value = rest.strip_prefix(' ').unwrap();
+    let value = if value == "+Inf" { f64::INFINITY } else { value.parse().unwrap() };
+    Sample { name: name.to_owned(), labels, value }
+}
+
+#[test]
+fn the_page_is_the_golden_one() {
+    let page = text(varied());
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    for (number, (ours, theirs)) in page.lines().zip(golden.lines()).enumerate() {
+        assert_eq!(ours, theirs, "line {}; UPDATE_GOLDEN=1 rewrites the file", number + 1);
+    }
+    assert_eq!(page.len(), golden.len(), "UPDATE_GOLDEN=1 rewrites the file");
+    parse(&page);
+}
+
+#[test]
+fn the_golden_page_has_every_family() {
+    let samples = parse(&text(varied()));
+    for family in FAMILIES {
+        let suffix = if family.kind == Kind::Histogram { "_count" } else { "" };
+        assert!(samples.iter().any(|sample| sample.name == format!("{}{suffix}", family.name)), "{}", family.name);
+    }
+}
+
+#[test]
+fn the_table_names_the_labels_that_the_page_has() {
+    let of: BTreeMap<&str, &[&str]> = FAMILIES.iter().map(|family| (family.name, family.labels)).collect();
+    for sample in parse(&text(varied())) {
+        let Some(labels) = of.get(sample.name.as_str()).filter(|labels| **labels != ["*"]) else { continue };
+        let own: Vec<&str> = sample
+            .labels
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !["target", "region", "team", "note"].contains(name))
+            .collect();
+        assert_eq!(own, *labels, "{}", sample.name);
+    }
+}
+
+#[test]
+fn a_target_that_never_ran_has_its_counters_and_nothing_made_up() {
+    let samples = parse(&text(varied()));
+    let names: BTreeSet<&str> =
+        samples.iter().filter(|s| s.label("target") == Some("new")).map(|s| s.name.as_str()).collect();
+    assert_eq!(
+        names.into_iter().collect::<Vec<_>>(),
+        [
+            "probe_down_seconds_total",
+            "probe_maintenance_seconds_total",
+            "probe_outages_total",
+            "probe_runs_total",
+            "probe_target_info",
+            "probe_unknown_seconds_total",
+            "probe_up_seconds_total",
+        ]
+    );
+}
+
+#[test]
+fn an_expired_certificate_shows_its_expiry_and_no_verified_chain() {
+    let samples = parse(&text(varied()));
+    let has = |name: &str| samples.iter().any(|s| s.name == name && s.label("target") == Some("expired"));
+    assert!(has("probe_ssl_earliest_cert_expiry"));
+    assert!(has("probe_ssl_last_chain_info"));
+    assert!(!has("probe_ssl_last_chain_expiry_timestamp_seconds"));
+    assert!(!has("probe_http_ssl"));
+    assert!(!has("probe_http_status_code"));
+}
+
+#[test]
+fn a_collected_label_never_clashes_with_the_targets_own() {
+    let samples = parse(&text(varied()));
+    let info: Vec<&Sample> = samples.iter().filter(|s| s.name == "probe_expect_info").collect();
+    assert_eq!(info.len(), 2, "equal steps are one series");
+    assert_eq!(info[0].label("team"), Some("post"));
+    assert_eq!(info[0].label("expect_team"), Some("from the peer"));
+}
+
+#[test]
+fn the_exporters_own_families_are_in_their_place() {
+    let telemetry = crate::telemetry::Telemetry::new();
+    telemetry.http_requests.with_label_values(&["200"]).inc();
+    let own = telemetry.registry.gather();
+    let page = pieces(Page::new(varied(), &own));
+    let samples = parse(&page);
+    for family in &own {
+        let name = family.name();
+        assert!(!FAMILIES.iter().any(|ours| ours.name == name), "{name}");
+        assert!(samples.iter().any(|sample| sample.name.starts_with(name)), "{name}");
+    }
+    assert!(page.starts_with("# HELP blackbox_exporter_config_last_reload_success_timestamp_seconds "));
+}
+
+#[test]
+fn a_page_without_targets_is_empty() {
+    assert_eq!(text(Snapshot { taken: fixture::now(), targets: Vec::new() }), "");
+}
+
+#[test]
+fn a_large_page_comes_in_pieces_and_is_the_same_page() {
+    let mut longest = 0;
+    let mut whole = Vec::new();
+    let mut count = 0;
+    for piece in Page::new(many(500), &[]) {
+        longest = longest.max(piece.len());
+        whole.extend_from_slice(&piece);
+        count += 1;
+    }
+    assert!(longest < Page::PIECE + 4096, "{longest}");
+    assert!(count >= whole.len() / (Page::PIECE + 4096), "{count}");
+    let samples = parse(std::str::from_utf8(&whole).unwrap());
+    let mut by_target: BTreeMap<&str, u32> = BTreeMap::new();
+    for sample in &samples {
+        *by_target.entry(sample.label("target").unwrap()).or_default() += 1;
+    }
+    assert_eq!(by_target.len(), 500);
+    assert_eq!(by_target.values().collect::<BTreeSet<_>>().len(), 1, "each target has as many samples");
+}
+
+fn with_labels(name: &str, labels: &[(&str, &str)]) -> TargetSnapshot {
+    let mut target = varied().targets.remove(0);
+    target.target = http_target(name, labels, &[]);
+    target.last = Some(Arc::new(fixture::good_https()));
+    target
+}
+
+proptest! {
+    #[test]
+    fn any_name_and_label_value_comes_back_as_it_was(
+        name in "[^\\p{Cc}]{0,20}[a-z][^\\p{Cc}]{0,20}",
+        value in "(?s).{0,40}",
+        other in "[\\\\\"\n,={} ]{0,12}",
+    ) {
+        let target = with_labels(&name, &[("region", &value), ("team", &other)]);
+        let samples = parse(&text(Snapshot { taken: fixture::now(), targets: vec![target] }));
+        prop_assert!(samples.len() > 25);
+        for sample in samples {
+            prop_assert_eq!(sample.label("target"), Some(name.as_str()));
+            prop_assert_eq!(sample.label("region"), Some(value.as_str()));
+            prop_assert_eq!(sample.label("team"), Some(other.as_str()));
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Name resolution and address choice, shared by all probers.
+//!
+//! Names are resolved on every run, never cached: a name that stops resolving is an outage. `system` reads what the
+//! operating system says about names, `stub` asks the servers. The stub is ours, over hickory's wire format and its
+//! reading of resolv.conf, because hickory's resolver makes one run depend on others: runs that ask for the same name
+//! at the same time share one lookup, servers are picked by past statistics, and a busy connection fails the query.
+//! It also leaves its UDP sockets unconnected, so that a name server which is not running looks like a silent one.
+
+mod stub;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hickory_resolver::proto::rr::Name;
+use tokio::time::Instant;
+
+use self::stub::LookupError;
+use self::system::{Files, Names};
+use crate::config::{DnsServers, IpFamily, IpPreference};
+use crate::observation::{Failure, Reason, Resolution};
+
+/// How long an answer of the preferred family waits for the other family's, which is asked at the same time and only
+/// completes the evidence. The usual server answers both within a millisecond; one that drops AAAA queries must not
+/// slow an IPv4 target down.
+const COMPLETENESS: Duration = Duration::from_millis(25);
+
+/// How long the preferred family may stay silent while the other one has an address. Two tries have gone unanswered
+/// by then. RFC 8305 waits 50 ms, but a probe must not change its address family because a packet was slow.
+const PREFERENCE: Duration = Duration::from_secs(2);
+
+/// How often the system's files are looked at for changes.
+const FRESHNESS: Duration = Duration::from_secs(5);
+
+/// Resolvers by their servers, built once.
+#[derive(Default)]
+pub struct Resolvers {
+    built: Mutex<HashMap<DnsServers, Arc<Resolver>>>,
+}
+
+/// Nothing can go wrong so far: a missing or odd system configuration has its defaults.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolverSetupError {}
+
+/// Asks one set of servers.
+pub struct Resolver {
+    servers: DnsServers,
+    files: Files,
+    current: Mutex<Current>,
+}
+
+/// The system's files as they were when last looked at.
+struct Current {
+    names: Arc<Names>,
+    stamps: system::Stamps,
+    looked: Instant,
+}
+
+/// A lookup that gave no address to use.
+#[derive(Debug)]
+pub struct ResolveError {
+    pub failure: Failure,
+    /// What was seen all the same: the time spent, and addresses of the unwanted family.
+    pub resolution: Resolution,
+}
+
+impl Resolvers {
+    pub fn resolver(&self, servers: &DnsServers) -> Result<Arc<Resolver>, ResolverSetupError> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(resolver) = built.get(servers) {
+            return Ok(Arc::clone(resolver));
+        }
+        let resolver = Arc::new(Resolver::new(servers.clone(), Files::default()));
+        built.insert(servers.clone(), Arc::clone(&resolver));
+        Ok(resolver)
+    }
+}
+
+impl Resolver {
+    fn new(servers: DnsServers, files: Files) -> Self {
+        let stamps = files.stamps();
+        let names = Arc::new(files.read(&servers));
+        let current = Mutex::new(Current { names, stamps, looked: Instant::now() });
+        Self { servers, files, current }
+    }
+
+    /// Looks `host` up (an address literal is taken as it is) and chooses by `ip`.
+    ///
+    /// Has no timeout of its own beyond the run's: the caller drops the future and reports [`Self::silence`]. An error
+    /// in which every server stayed silent is [`Reason::DnsTimeout`] too.
+    ///
+    /// With fallback both families are asked at once, else only the preferred one. The first address of the preferred
+    /// family is chosen, or with fallback the first of the other one. The preferred family's answer is used when it
+    /// comes; it is given up for the other family's only when it is negative, a failure, or two seconds late.
+    pub async fn resolve(&self, host: &str, ip: IpPreference) -> Result<Resolution, ResolveError> {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Ok(literal) = bare.parse::<IpAddr>() {
+            return choose(host, Box::new([literal]), Duration::ZERO, ip);
+        }
+        let started = Instant::now();
+        let found = lookup(&self.names(), host, ip).await;
+        let elapsed = started.elapsed();
+        match found {
+            Ok(addresses) => choose(host, addresses.into(), elapsed, ip),
+            Err(failure) => {
+                let resolution = Resolution { elapsed, addresses: Box::default(), chosen: None };
+                Err(ResolveError { failure, resolution })
+            }
+        }
+    }
+
+    /// The failure of a run whose time ran out while `host` was looked up.
+    pub fn silence(&self, host: &str) -> Failure {
+        silence(&self.names(), host)
+    }
+
+    fn names(&self) -> Arc<Names> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.looked.elapsed() >= FRESHNESS {
+            current.looked = Instant::now();
+            let stamps = self.files.stamps();
+            if stamps != current.stamps {
+                current.stamps = stamps;
+                current.names = Arc::new(self.files.read(&self.servers));
+            }
+        }
+        Arc::clone(&current.names)
+    }
+}
+
+/// The incumbent's `probe_ip_addr_hash`: 32-bit FNV-1a over the bytes of the address.
+pub fn ip_addr_hash(address: IpAddr) -> u32 {
+    fn fnv(bytes: &[u8]) -> u32 {
+        bytes.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+    match address {
+        IpAddr::V4(v4) => fnv(&v4.octets()),
+        IpAddr::V6(v6) => fnv(&v6.octets()),
+    }
+}
+
+/// Chooses among addresses, of which there is at least one.
+fn choose(
+    host: &str,
+    addresses: Box<[IpAddr]>,
+    elapsed: Duration,
+    ip: IpPreference,
+) -> Result<Resolution, ResolveError> {
+    let preferred = addresses.iter().copied().find(|&address| family(address) == ip.preferred);
+    let chosen = preferred.or_else(|| addresses.first().copied().filter(|_| ip.fallback));
+    let resolution = Resolution { elapsed, addresses, chosen };
+    if chosen.is_some() {
+        return Ok(resolution);
+    }
+    let wanted = family_name(ip.preferred);
+    let sentence = match resolution.addresses.first() {
+        Some(other) => format!("{host} has no {wanted} address, only such as {other}, and fallback is off"),
+        None => format!("{host} has no {wanted} address"),
+    };
+    Err(ResolveError { failure: Failure::new(Reason::DnsNoAddress, sentence), resolution })
+}
+
+/// Every address that `host` has, as far as `ip` needs them; at least one, or the failure.
+async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Vec<IpAddr>, Failure> {
+    if let Some(addresses) = names.hosts.get(host) {
+        return Ok(addresses.to_vec());
+    }
+    if is_localhost(host) {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let candidates = names
+        .candidates(host)
+        .map_err(|error| Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name: {error}")))?;
+
+    // The rules of glibc: the first name that has an address wins. Else, when the name as it stands was asked first,
+    // its answer is what counts; the search list is then only an attempt to be helpful.
+    let as_it_stands_first = candidates.first().is_some_and(|first| first.as_it_stands);
+    let mut worst: Option<LookupError> = None;
+    for candidate in &candidates {
+        match lookup_name(names, &candidate.name, ip).await {
+            Ok(addresses) => return Ok(addresses),
+            Err(error @ LookupError::Exhausted(_)) => return Err(explain(names, host, ip, &error)),
+            Err(error) => {
+                worst = Some(match worst {
+                    None => error,
+                    Some(worst) if as_it_stands_first || worst.weight() >= error.weight() => worst,
+                    Some(_) => error,
+                });
+            }
+        }
+    }
+    Err(match worst {
+        Some(error) => explain(names, host, ip, &error),
+        None => Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name")),
+    })
+}
+
+/// One name, one or both families; at least one address, or the error that says most.
+async fn lookup_name(names: &Names, name: &Name, ip: IpPreference) -> Result<Vec<IpAddr>, LookupError> {
+    if !ip.fallback {
+        return names.stub.lookup(name, ip.preferred).await;
+    }
+    let started = Instant::now();
+    let mut preferred = pin!(names.stub.lookup(name, ip.preferred));
+    let mut other = pin!(names.stub.lookup(name, other_family(ip.preferred)));
+    let (mut first, mut second) = (None, None);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut preferred, if first.is_none() => first = Some(result),
+            result = &mut other, if second.is_none() => second = Some(result),
+            () = tokio::time::sleep_until(started + PREFERENCE), if matches!(second, Some(Ok(_))) => break,
+        }
+        match (&first, &second) {
+            (Some(Ok(_)), None) => {
+                second = tokio::time::timeout(COMPLETENESS, &mut other).await.ok();
+                break;
+            }
+            (Some(_), Some(_)) => break,
+            (Some(Err(_)) | None, None) | (None, Some(_)) => {}
+        }
+    }
+    match (first, second) {
+        (Some(Ok(mut addresses)), second) => {
+            addresses.extend(second.and_then(Result::ok).unwrap_or_default());
+            Ok(addresses)
+        }
+        (_, Some(Ok(addresses))) => Ok(addresses),
+        // A name that has nothing of one family and does not exist in the other one exists.
+        (Some(Err(first)), Some(Err(second))) => Err(if second.weight() > first.weight() { second } else { first }),
+        (Some(Err(error)), None) | (None, Some(Err(error))) => Err(error),
+        (None, None) => Err(LookupError::Silent),
+    }
+}
+
+/// RFC 6761 section 6.3: never asked of a server.
+fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or(host);
+    last.eq_ignore_ascii_case("localhost")
+}
+
+fn family(address: IpAddr) -> IpFamily {
+    if address.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }
+}
+
+fn other_family(family: IpFamily) -> IpFamily {
+    match family {
+        IpFamily::V4 => IpFamily::V6,
+        IpFamily::V6 => IpFamily::V4,
+    }
+}
+
+fn family_name(family: IpFamily) -> &'static str {
+    match family {
+        IpFamily::V4 => "IPv4",
+        IpFamily::V6 => "IPv6",
+    }
+}
+
+fn silence(names: &Names, host: &str) -> Failure {
+    let servers: Vec<String> = names.stub.servers().iter().map(ToString::to_string).collect();
+    let which = if servers.len() == 1 { "name server" } else { "name servers" };
+    Failure::new(Reason::DnsTimeout, format!("no answer about {host} from {which} {}", servers.join(", ")))
+}
+
+/// An error of one name -> the failure of the lookup.
+fn explain(names: &Names, host: &str, ip: IpPreference, error: &LookupError) -> Failure {
+    match error {
+        LookupError::Silent => silence(names, host),
+        LookupError::NxDomain(server) => {
+            Failure::new(Reason::DnsNxdomain, format!("{host} does not exist (NXDOMAIN from name server {server})"))
+        }
+        LookupError::NoData(server) => {
+            let what = if ip.fallback { "" } else { family_name(ip.preferred) };
+            let space = if what.is_empty() { "" } else { " " };
+            let sentence = format!("{host} exists but has no {what}{space}address (says name server {server})");
+            Failure::new(Reason::DnsNoAddress, sentence)
+        }
+        LookupError::Code(server, code) => {
+            let sentence = format!("name server {server} answered {} for {host}", stub::mnemonic(*code));
+            Failure::new(Reason::DnsServfail, sentence)
+        }
+        LookupError::Lame(server) => Failure::new(
+            Reason::DnsServfail,
+            format!("name server {server} does not resolve {host} but refers to other servers"),
+        ),
+        LookupError::Malformed(server) => Failure::new(
+            Reason::DnsServfail,
+            format!("name server {server} gave an answer about {host} that cannot be read"),
+        ),
+        LookupError::Unreachable(server, error) => Failure::new(
+            Reason::DnsServfail,
+            format!("name server {server}, asked about {host}, cannot be reached: {}", super::tls::io_text(error)),
+        ),
+        LookupError::Exhausted(error) => Failure::new(
+            Reason::Internal,
+            format!("the exporter cannot ask for {host}: {}", super::tls::io_text(error)),
+        ),
+    }
+}

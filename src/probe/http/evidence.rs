@@ -1,0 +1,160 @@
+//! What is kept of a response for people and metrics, without what is secret.
+
+use std::borrow::Cow;
+
+use http::header::{CONTENT_LENGTH, LAST_MODIFIED, LOCATION};
+use http::{HeaderMap, Method, StatusCode, Version};
+use url::Url;
+
+/// Response headers kept as evidence: what says who answered, from which cache, and what to do next. None of them
+/// carries credentials; a Location is kept without user, password and query. Sorted.
+const KEPT: &[&str] = &[
+    "age",
+    "alt-svc",
+    "cache-control",
+    "cf-cache-status",
+    "cf-ray",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "etag",
+    "last-modified",
+    "location",
+    "retry-after",
+    "server",
+    "strict-transport-security",
+    "via",
+    "www-authenticate",
+    "x-amz-cf-id",
+    "x-amz-cf-pop",
+    "x-cache",
+    "x-request-id",
+    "x-served-by",
+];
+
+const MOST_BYTES: usize = 256;
+
+pub(super) fn headers(headers: &HeaderMap) -> Box<[(Box<str>, Box<str>)]> {
+    let mut kept = Vec::new();
+    for (name, value) in headers {
+        if KEPT.binary_search(&name.as_str()).is_err() {
+            continue;
+        }
+        let text = match *name == LOCATION {
+            true => Cow::Owned(location(value.as_bytes())),
+            false => String::from_utf8_lossy(value.as_bytes()),
+        };
+        kept.push((name.as_str().into(), cut(&text)));
+    }
+    kept.into()
+}
+
+fn location(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    match Url::parse(&text) {
+        Ok(url) => public(&url),
+        Err(_) => text.split(['?', '#']).next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn cut(text: &str) -> Box<str> {
+    let mut end = text.len().min(MOST_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].into()
+}
+
+/// A URL that may be shown: without user, password, query and fragment.
+pub(super) fn public(url: &Url) -> String {
+    let mut url = url.clone();
+    // These fail only for URLs that have no host, and so no credentials.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+/// As Go's `Response.ContentLength`: -1 when unknown, 0 where a body is not allowed.
+pub(super) fn content_length(method: &Method, status: StatusCode, headers: &HeaderMap) -> i64 {
+    let header = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok();
+    if *method != Method::HEAD && (status.is_informational() || matches!(status.as_u16(), 204 | 304)) {
+        return 0;
+    }
+    if headers.contains_key(http::header::TRANSFER_ENCODING) {
+        return -1;
+    }
+    header().filter(|length| *length >= 0).unwrap_or(-1)
+}
+
+pub(super) fn version(version: Version) -> Option<f64> {
+    match version {
+        Version::HTTP_09 => Some(0.9),
+        Version::HTTP_10 => Some(1.0),
+        Version::HTTP_11 => Some(1.1),
+        Version::HTTP_2 => Some(2.0),
+        Version::HTTP_3 => Some(3.0),
+        _ => None,
+    }
+}
+
+/// Unix seconds.
+pub(super) fn last_modified(headers: &HeaderMap) -> Option<i64> {
+    let time = httpdate::parse_http_date(headers.get(LAST_MODIFIED)?.to_str().ok()?).ok()?;
+    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn map(entries: &[(&'static str, &[u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in entries {
+            headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn evidence_holds_no_cookie_and_no_query() {
+        let kept = headers(&map(&[
+            ("set-cookie", b"session=1"),
+            ("authorization", b"x"),
+            ("location", b"https://u:p@a.org/x?token=1#f"),
+            ("server", b"ngin\xff"),
+            ("via", "\u{e9}".repeat(200).as_bytes()),
+        ]));
+        assert_eq!(&*kept[0].1, "https://a.org/x");
+        assert_eq!(&*kept[1].1, "ngin\u{fffd}");
+        assert_eq!(kept[2].1.len(), 256);
+        assert_eq!(kept.len(), 3);
+        assert!(KEPT.is_sorted());
+        assert_eq!(location(b"/relative?token=1"), "/relative");
+    }
+
+    #[test]
+    fn content_length_is_go_s() {
+        let ok = StatusCode::OK;
+        assert_eq!(content_length(&Method::GET, ok, &map(&[("content-length", b"12")])), 12);
+        assert_eq!(content_length(&Method::HEAD, ok, &map(&[("content-length", b"12")])), 12);
+        assert_eq!(content_length(&Method::GET, ok, &map(&[])), -1);
+        assert_eq!(content_length(&Method::GET, ok, &map(&[("content-length", b"x")])), -1);
+        assert_eq!(content_length(&Method::GET, ok, &map(&[("transfer-encoding", b"chunked")])), -1);
+        assert_eq!(content_length(&Method::GET, StatusCode::NO_CONTENT, &map(&[])), 0);
+    }
+
+    #[test]
+    fn last_modified_is_unix_seconds() {
+        let headers = map(&[("last-modified", b"Tue, 15 Nov 1994 12:45:26 GMT")]);
+        assert_eq!(last_modified(&headers), Some(784_903_526));
+        assert_eq!(last_modified(&map(&[("last-modified", b"yesterday")])), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! Bearer tokens by the client credentials grant (RFC 6749, 4.4), kept until shortly before they expire.
+//!
+//! A token is fetched by the first run that needs one, not by every run, and again when it expires or is refused.
+//! The fetch belongs to no phase. Its failures carry the reason of their own stage; the sentence says what they are of.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::time::Instant;
+use url::form_urlencoded;
+
+use super::transport::{Outgoing, Progress, Transport};
+use crate::config::HttpSettings;
+use crate::config::http::OAuth2Settings;
+use crate::observation::{Failure, Reason};
+use crate::probe::tls::Alpn;
+use crate::probe::{ProberError, Shared};
+
+/// Taken off the lifetime, so that a token does not expire on its way; Go's value.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
+const MOST_ANSWER_BYTES: usize = 1 << 20;
+
+/// The tokens of one prober.
+pub(super) struct TokenSource {
+    transport: Transport,
+    cached: Mutex<Option<Token>>,
+    /// The server wants the client's id and secret in the form instead of the header.
+    in_form: AtomicBool,
+}
+
+#[derive(Clone)]
+struct Token {
+    header: HeaderValue,
+    expires: Option<Instant>,
+}
+
+/// An `Authorization` value.
+pub(super) struct Bearer {
+    pub(super) header: HeaderValue,
+    /// From an earlier run, so it may have been revoked since.
+    pub(super) cached: bool,
+}
+
+impl TokenSource {
+    pub(super) fn new(settings: &HttpSettings, oauth: &OAuth2Settings, shared: &Shared) -> Result<Self, ProberError> {
+        let transport =
+            Transport::new(&oauth.tls, Alpn::Http1, &oauth.proxy, &settings.dns_servers, settings.ip, shared)?;
+        Ok(Self { transport, cached: Mutex::default(), in_form: AtomicBool::new(false) })
+    }
+
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    pub(super) async fn bearer(&self, oauth: &OAuth2Settings, progress: &mut Progress) -> Result<Bearer, Failure> {
+        let known = self.lock().clone();
+        if let Some(token) = known.filter(|token| token.expires.is_none_or(|expires| Instant::now() < expires)) {
+            return Ok(Bearer { header: token.header, cached: true });
+        }
+        let token = self.fetch(oauth, progress).await?;
+        *self.lock() = Some(token.clone());
+        Ok(Bearer { header: token.header, cached: false })
+    }
+
+    /// Tries the header first (RFC 6749, 2.3.1), then the form, and remembers what worked.
+    async fn fetch(&self, oauth: &OAuth2Settings, progress: &mut Progress) -> Result<Token, Failure> {
+        let in_form = self.in_form.load(Ordering::Relaxed);
+        let (status, answer) = self.ask(oauth, in_form, progress).await?;
+        if status.is_success() {
+            return token(&answer);
+        }
+        if status.is_client_error() {
+            let (other, answer) = self.ask(oauth, !in_form, progress).await?;
+            if other.is_success() {
+                self.in_form.store(!in_form, Ordering::Relaxed);
+                return token(&answer);
+            }
+        }
+        Err(Failure::new(Reason::HttpStatus, format!("the status is {}, expected 2xx", status.as_u16())))
+    }
+
+    async fn ask(
+        &self,
+        oauth: &OAuth2Settings,
+        in_form: bool,
+        progress: &mut Progress,
+    ) -> Result<(StatusCode, Answer), Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if !in_form {
+            headers.insert(AUTHORIZATION, client_header(oauth));
+        }
+        let outgoing = Outgoing {
+            target: &oauth.token_url,
+            wire: oauth.token_url.clone(),
+            method: Method::POST,
+            headers,
+            body: form(oauth, in_form),
+        };
+        let mut response = self.transport.exchange(progress, outgoing).await?;
+        progress.begin_reading();
+        let status = response.status();
+        let is_form = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+        let mut bytes = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if bytes.len() + chunk.len() <= MOST_ANSWER_BYTES => bytes.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Err(Failure::new(Reason::BodyTooLarge, "the answer is larger than 1 MiB")),
+                Ok(None) => break,
+                Err(_) => return Err(Failure::new(Reason::ResponseTruncated, "the answer broke off")),
+            }
+        }
+        progress.end_reading();
+        Ok((status, Answer { bytes, is_form }))
+    }
+
+    /// Never held across an await.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Token>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn form(oauth: &OAuth2Settings, with_client: bool) -> Bytes {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
+    if !oauth.scopes.is_empty() {
+        form.append_pair("scope", &oauth.scopes.join(" "));
+    }
+    for (name, value) in &oauth.endpoint_params {
+        form.append_pair(name, value);
+    }
+    if with_client {
+        form.append_pair("client_id", &oauth.client_id);
+        form.append_pair("client_secret", oauth.client_secret.expose());
+    }
+    Bytes::from(form.finish())
+}
+
+/// Id and secret are form-encoded before they are joined (RFC 6749, 2.3.1).
+fn client_header(oauth: &OAuth2Settings) -> HeaderValue {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encode(&oauth.client_id), encode(oauth.client_secret.expose()));
+    secret_header(&format!("Basic {}", BASE64_STANDARD.encode(pair))).expect("base64 is ASCII")
+}
+
+/// A header value that is not printed; `None` when `text` cannot be one.
+pub(super) fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+struct Answer {
+    bytes: Vec<u8>,
+    is_form: bool,
+}
+
+fn token(answer: &Answer) -> Result<Token, Failure> {
+    let bad = |what: &str| Failure::new(Reason::ProtocolError, format!("the answer {what}"));
+    let fields: serde_json::Map<String, serde_json::Value> = if answer.is_form {
+        form_urlencoded::parse(&answer.bytes)
+            .map(|(name, value)| (name.into_owned(), serde_json::Value::String(value.into_owned())))
+            .collect()
+    } else {
+        serde_json::from_slice(&answer.bytes).map_err(|_| bad("is not a JSON object"))?
+    };
+    let text = |name: &str| fields.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    let access_token = text("access_token").ok_or_else(|| bad("has no access_token"))?;
+    let scheme = match text("token_type") {
+        None => "Bearer",
+        Some(kind) if kind.eq_ignore_ascii_case("bearer") => "Bearer",
+        Some(kind) => kind,
+    };
+    let header = secret_header(&format!("{scheme} {access_token}"))
+        .ok_or_else(|| bad("has an access_token that is not fit for a header"))?;
+    // Some servers send the number as text. A lifetime that is missing, zero or odd means "does not expire", as in Go.
+    let lifetime = match fields.get("expires_in") {
+        Some(serde_json::Value::String(text)) => text.parse().ok(),
+        Some(value) => value.as_f64(),
+        None => None,
+    };
+    let expires = lifetime
+        .filter(|seconds: &f64| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .and_then(|lifetime| Instant::now().checked_add(lifetime.saturating_sub(EXPIRY_MARGIN)));
+    Ok(Token { header, expires })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn parsed(text: &str, is_form: bool) -> Option<(String, bool)> {
+        let token = token(&Answer { bytes: text.as_bytes().to_vec(), is_form }).ok()?;
+        Some((token.header.to_str().unwrap().to_owned(), token.expires.is_some()))
+    }
+
+    #[test]
+    fn answers_of_many_servers_are_read() {
+        for (text, is_form, wanted) in [
+            (r#"{"access_token":"t","token_type":"bearer","expires_in":3600}"#, false, Some(("Bearer t", true))),
+            (r#"{"access_token":"t","expires_in":"60"}"#, false, Some(("Bearer t", true))),
+            (r#"{"access_token":"t","token_type":"MAC","expires_in":0}"#, false, Some(("MAC t", false))),
+            (r#"{"access_token":"t","expires_in":1e300}"#, false, Some(("Bearer t", false))),
+            ("access_token=t&token_type=Bearer", true, Some(("Bearer t", false))),
+            (r#"{"access_token":""}"#, false, None),
+            (r#"{"access_token":"a\nb"}"#, false, None),
+            (r#"{"error":"invalid_client"}"#, false, None),
+            ("[]", false, None),
+            ("", false, None),
+        ] {
+            let wanted = wanted.map(|(header, expires)| (header.to_owned(), expires));
+            assert_eq!(parsed(text, is_form), wanted, "{text}");
+        }
+    }
+}

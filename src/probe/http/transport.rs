@@ -1,0 +1,267 @@
+//! One exchange: route, resolve, connect, send, and the head of the response; and where the time went.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use tokio::time::Instant;
+use url::{Host, Url};
+
+use super::client::Client;
+use super::proxy::{Proxies, Proxy};
+use super::reason;
+use super::trace::{Dial, HopTrace, Reached, add};
+use crate::config::http::ProxySettings;
+use crate::config::{DnsServers, IpPreference, TlsSettings};
+use crate::observation::{Failure, HttpPhases, Reason, Resolution, TlsSession};
+use crate::probe::address::Resolver;
+use crate::probe::tls::{Alpn, Recorder};
+use crate::probe::{ProberError, Shared};
+
+/// Everything that an exchange needs, built once and shared between runs.
+pub(super) struct Transport {
+    direct: Arc<Client>,
+    proxies: Option<Box<Proxies>>,
+    resolver: Arc<Resolver>,
+    ip: IpPreference,
+}
+
+/// A request, dressed for the wire.
+pub(super) struct Outgoing<'a> {
+    /// Where to connect.
+    pub(super) target: &'a Url,
+    /// What the request line, SNI and certificate check go by.
+    pub(super) wire: Url,
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Transport {
+    pub(super) fn new(
+        tls: &TlsSettings,
+        alpn: Alpn,
+        proxy: &ProxySettings,
+        dns_servers: &DnsServers,
+        ip: IpPreference,
+        shared: &Shared,
+    ) -> Result<Self, ProberError> {
+        let tls = shared.tls.client(tls, alpn)?;
+        Ok(Self {
+            direct: shared.clients.client(&tls, None)?,
+            proxies: Proxies::new(proxy, &tls, &shared.clients)?,
+            resolver: shared.resolvers.resolver(dns_servers)?,
+            ip,
+        })
+    }
+
+    /// The proxy that `url` goes through, if any.
+    pub(super) fn proxy(&self, url: &Url) -> Option<&Proxy> {
+        self.proxies.as_ref()?.select(url)
+    }
+
+    /// Sends, and waits for the head of the response.
+    pub(super) async fn exchange(
+        &self,
+        progress: &mut Progress,
+        outgoing: Outgoing<'_>,
+    ) -> Result<reqwest::Response, Failure> {
+        let proxy = self.proxy(outgoing.target);
+        let (dial, peer) = match proxy {
+            Some(proxy) => {
+                let resolver = Arc::clone(&self.resolver);
+                (Dial::Proxy { resolver, ip: self.ip, tunnel: proxy.tunnel }, Peer::Proxy(proxy.name.clone()))
+            }
+            None => {
+                let address = self.resolve(progress, outgoing.target).await?;
+                (Dial::Target(address), Peer::Address(address))
+            }
+        };
+        let client = proxy.map_or(&self.direct, |proxy| &proxy.client);
+        let mut request = reqwest::Request::new(outgoing.method, outgoing.wire);
+        *request.headers_mut() = outgoing.headers;
+        if !outgoing.body.is_empty() {
+            *request.body_mut() = Some(outgoing.body.into());
+        }
+        let hop = progress.begin_exchange(dial, peer);
+        let result = hop.scope(client.inner.execute(request)).await;
+        progress.end_exchange();
+        match result {
+            Ok(response) => match proxy {
+                Some(Proxy { forwards: true, name, .. })
+                    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
+                {
+                    Err(Failure::new(Reason::ProxyError, format!("the proxy {name} wants credentials (status 407)")))
+                }
+                _ => Ok(response),
+            },
+            Err(error) => Err(reason::exchange(&error, &hop, &progress.peer_name())),
+        }
+    }
+
+    async fn resolve(&self, progress: &mut Progress, url: &Url) -> Result<SocketAddr, Failure> {
+        // Both hold for every URL that config and redirects let pass: http or https, with a host.
+        let host = url.host().unwrap_or(Host::Domain(""));
+        let port = url.port_or_known_default().unwrap_or(80);
+        let literal = match host {
+            Host::Ipv4(address) => Some(IpAddr::V4(address)),
+            Host::Ipv6(address) => Some(IpAddr::V6(address)),
+            Host::Domain(_) => None,
+        };
+        if let Some(ip) = literal {
+            progress.resolved(Resolution { elapsed: Duration::ZERO, addresses: Box::new([ip]), chosen: Some(ip) });
+            return Ok(SocketAddr::new(ip, port));
+        }
+        let name = host.to_string();
+        progress.begin_resolve();
+        match self.resolver.resolve(&name, self.ip).await {
+            Ok(resolution) => {
+                let chosen = resolution.chosen;
+                progress.resolved(resolution);
+                match chosen {
+                    Some(ip) => Ok(SocketAddr::new(ip, port)),
+                    None => Err(Failure::new(Reason::DnsNoAddress, format!("{name} has no address to use"))),
+                }
+            }
+            Err(error) => {
+                progress.resolved(error.resolution);
+                Err(error.failure)
+            }
+        }
+    }
+}
+
+/// Where a run is, and what it has spent. It outlives the run's future, so that a timeout can say what it hit.
+pub(super) struct Progress {
+    pub(super) phases: HttpPhases,
+    /// Of the first hop.
+    pub(super) resolution: Option<Resolution>,
+    recorder: Recorder,
+    stage: Stage,
+    hop: Option<(Arc<HopTrace>, Peer)>,
+    hops: u32,
+}
+
+enum Stage {
+    /// Between two stages: nothing is awaited.
+    Idle,
+    Resolving(Instant),
+    Exchanging,
+    /// Since the head of the response.
+    Reading(Instant),
+    Judging,
+}
+
+#[derive(Clone)]
+enum Peer {
+    Address(SocketAddr),
+    Proxy(Box<str>),
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            phases: HttpPhases::default(),
+            resolution: None,
+            recorder: Recorder::default(),
+            stage: Stage::Idle,
+            hop: None,
+            hops: 0,
+        }
+    }
+
+    fn begin_resolve(&mut self) {
+        self.stage = Stage::Resolving(Instant::now());
+    }
+
+    fn resolved(&mut self, resolution: Resolution) {
+        add(&mut self.phases.resolve, resolution.elapsed);
+        self.stage = Stage::Idle;
+        if self.hops == 0 {
+            self.resolution = Some(resolution);
+        }
+    }
+
+    fn begin_exchange(&mut self, dial: Dial, peer: Peer) -> Arc<HopTrace> {
+        self.recorder.reset();
+        let hop = HopTrace::new(dial, self.recorder.clone());
+        self.hop = Some((Arc::clone(&hop), peer));
+        self.hops += 1;
+        self.stage = Stage::Exchanging;
+        hop
+    }
+
+    fn end_exchange(&mut self) {
+        let now = Instant::now();
+        if let Some((hop, _)) = &self.hop {
+            hop.add_phases(&mut self.phases, now);
+        }
+        self.stage = Stage::Idle;
+    }
+
+    pub(super) fn begin_reading(&mut self) {
+        self.stage = Stage::Reading(Instant::now());
+    }
+
+    pub(super) fn end_reading(&mut self) {
+        if let Stage::Reading(since) = self.stage {
+            self.phases.transfer = Some(since.elapsed());
+        }
+        self.stage = Stage::Judging;
+    }
+
+    fn peer_name(&self) -> String {
+        match &self.hop {
+            Some((_, Peer::Address(address))) => address.to_string(),
+            Some((_, Peer::Proxy(name))) => name.to_string(),
+            None => "the peer".to_owned(),
+        }
+    }
+
+    /// The handshake with the target on the last hop, verified or not.
+    pub(super) fn tls(&self) -> Option<TlsSession> {
+        let (hop, _) = self.hop.as_ref()?;
+        if hop.shook_hands() { self.recorder.session() } else { None }
+    }
+
+    /// Closes the stage in which time ran out, and says which it was.
+    pub(super) fn expire(&mut self, timeout: Duration) -> Failure {
+        let now = Instant::now();
+        let within = format!("within {timeout:?}");
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Resolving(since) => {
+                let elapsed = now.saturating_duration_since(since);
+                self.resolved(Resolution { elapsed, addresses: Box::default(), chosen: None });
+                Failure::new(Reason::DnsTimeout, format!("no answer from the name server {within}"))
+            }
+            Stage::Exchanging => {
+                self.end_exchange();
+                let peer = self.peer_name();
+                match self.hop.as_ref().map_or(Reached::Connecting, |(hop, _)| hop.reached()) {
+                    Reached::Proxy => {
+                        Failure::new(Reason::ProxyError, format!("the proxy {peer} did not connect {within}"))
+                    }
+                    Reached::Connecting => {
+                        Failure::new(Reason::ConnectTimeout, format!("{peer} did not accept the connection {within}"))
+                    }
+                    Reached::Handshake => {
+                        Failure::new(Reason::TlsTimeout, format!("{peer} did not finish the TLS handshake {within}"))
+                    }
+                    Reached::Request => {
+                        Failure::new(Reason::RequestTimeout, format!("{peer} did not begin to answer {within}"))
+                    }
+                }
+            }
+            Stage::Reading(since) => {
+                self.phases.transfer = Some(now.saturating_duration_since(since));
+                Failure::new(Reason::ResponseTimeout, format!("the answer did not end {within}"))
+            }
+            Stage::Judging => {
+                Failure::new(Reason::Internal, format!("the rules on the body did not come to an end {within}"))
+            }
+            Stage::Idle => Failure::new(Reason::Internal, format!("the run was not given its turn {within}")),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! One run: its steps in order, and what was seen up to where it ended.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+
+use super::wire::{Received, Wire};
+use super::{TcpProber, template};
+use crate::config::Pattern;
+use crate::config::tcp::{Expect, Step};
+use crate::observation::{ExpectInfo, Failure, Reason, Resolution, TcpDetail, TlsSession};
+use crate::probe::tls::{self, Recorder, Stage, classify_at, classify_connect};
+
+/// Progress of one run. Lives outside the future that the deadline may cut off.
+pub(super) struct Run<'a> {
+    prober: &'a TcpProber,
+    began: Instant,
+    doing: Doing,
+    seen: Seen,
+    wire: Option<Wire>,
+    recorder: Recorder,
+    expect_info: Vec<ExpectInfo>,
+}
+
+/// What a run shows when it ends, however it ends.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) resolution: Option<Resolution>,
+    pub(super) tls: Option<TlsSession>,
+    pub(super) detail: TcpDetail,
+}
+
+/// What the run is at, and since when where that matters.
+#[derive(Clone, Copy)]
+enum Doing {
+    Resolving,
+    Connecting {
+        to: SocketAddr,
+        since: Instant,
+    },
+    Handshaking {
+        since: Instant,
+    },
+    /// Steps are counted from 1, as people do.
+    Expecting {
+        step: usize,
+    },
+    Sending {
+        step: usize,
+    },
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(prober: &'a TcpProber) -> Self {
+        Self {
+            prober,
+            began: Instant::now(),
+            doing: Doing::Resolving,
+            seen: Seen::default(),
+            wire: None,
+            recorder: Recorder::default(),
+            expect_info: Vec::new(),
+        }
+    }
+
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    pub(super) async fn attempt(&mut self) -> Result<(), Failure> {
+        let address = self.resolve().await?;
+        let stream = self.connect(address).await?;
+        // A connection that was made has these two, whatever comes next.
+        self.seen.detail.failed_regex = Some(false);
+        self.seen.detail.failed_bytes = Some(false);
+        self.wire = Some(Wire::new(stream, self.prober.settings.keep_excerpt));
+        if self.prober.settings.tls {
+            self.handshake().await?;
+        }
+        let prober = self.prober;
+        for (index, step) in prober.settings.steps.iter().enumerate() {
+            self.step(index + 1, step).await?;
+        }
+        // Says goodbye by TLS's close_notify and TCP's FIN. What cannot be sent at once is not waited for.
+        if let Some(stream) = self.wire.as_mut().and_then(Wire::stream) {
+            let _ = stream.shutdown().now_or_never();
+        }
+        Ok(())
+    }
+
+    async fn resolve(&mut self) -> Result<SocketAddr, Failure> {
+        let prober = self.prober;
+        let host = &prober.address.host;
+        match prober.resolver.resolve(host, prober.ip).await {
+            Ok(resolution) => {
+                let chosen = resolution.chosen;
+                self.seen.resolution = Some(resolution);
+                let address = chosen
+                    .ok_or_else(|| Failure::new(Reason::DnsNoAddress, format!("no address of {host} was chosen")))?;
+                Ok(SocketAddr::new(address, prober.address.port))
+            }
+            Err(error) => {
+                self.seen.resolution = Some(error.resolution);
+                Err(error.failure)
+            }
+        }
+    }
+
+    async fn connect(&mut self, to: SocketAddr) -> Result<TcpStream, Failure> {
+        let since = Instant::now();
+        self.doing = Doing::Connecting { to, since };
+        let result = connect(to, self.prober.settings.source_address).await;
+        self.seen.detail.connect = Some(since.elapsed());
+        result
+    }
+
+    /// Speaks TLS over the connection as it is, which may be TLS already: `starttls` inside `tls` is odd but allowed.
+    async fn handshake(&mut self) -> Result<(), Failure> {
+        let since = Instant::now();
+        self.doing = Doing::Handshaking { since };
+        let (Some(tls), Some(wire)) = (&self.prober.tls, &mut self.wire) else {
+            return Err(Failure::new(Reason::Internal, "the exporter made no TLS settings for this target"));
+        };
+        let Some(stream) = wire.take_stream() else {
+            return Err(Failure::new(Reason::Internal, "the exporter lost the connection before TLS"));
+        };
+        self.recorder.reset();
+        let connector = TlsConnector::from(tls.config.clone());
+        let name = tls.name.clone();
+        // The ClientHello is made by connect() itself, so that too must be inside the scope.
+        let result = self.recorder.scope(async { connector.connect(name, stream).await }).await;
+        self.seen.detail.tls = Some(since.elapsed());
+        self.seen.tls = self.recorder.session();
+        match result {
+            Ok(stream) => {
+                wire.put_stream(Box::new(stream));
+                Ok(())
+            }
+            Err(error) => Err(classify_at(&error, Stage::Handshake)
+                .unwrap_or_else(|| Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {error}")))),
+        }
+    }
+
+    async fn step(&mut self, number: usize, step: &Step) -> Result<(), Failure> {
+        self.doing = Doing::Expecting { step: number };
+        let mut send = step.send.clone().unwrap_or_default();
+        match &step.expect {
+            Some(Expect::Line(pattern)) => {
+                let line = self.expect_line(number, pattern).await?;
+                // The regex matched this line a moment ago.
+                if let Some(captures) = pattern.regex().captures(&line) {
+                    send = template::expand(&send, pattern.regex(), &captures);
+                    let expanded = step.labels.iter().map(|(name, value)| {
+                        let value = template::expand(value.as_bytes(), pattern.regex(), &captures);
+                        (name.as_str().into(), String::from_utf8_lossy(&value).into())
+                    });
+                    self.note_labels(expanded.collect());
+                }
+            }
+            Some(Expect::Bytes(expected)) => {
+                self.expect_bytes(number, expected).await?;
+                let literal = step.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+                self.note_labels(literal.collect());
+            }
+            None => {}
+        }
+        if !send.is_empty() {
+            self.doing = Doing::Sending { step: number };
+            // As the incumbent: every text that is sent is a line.
+            send.push(b'\n');
+            self.send(number, &send).await?;
+        }
+        if step.starttls {
+            let ahead = self.wire.as_ref().map_or(0, Wire::buffered);
+            if ahead > 0 {
+                // Whoever sits in the middle may have put them there, to be taken for a part of the protected answer
+                // (CVE-2011-0411 and its kin).
+                let sentence =
+                    format!("step {number}: the peer sent {ahead} bytes in clear ahead of the TLS handshake");
+                return Err(Failure::new(Reason::ProtocolError, sentence));
+            }
+            self.handshake().await?;
+        }
+        Ok(())
+    }
+
+    fn note_labels(&mut self, labels: ExpectInfo) {
+        if !labels.is_empty() {
+            self.expect_info.push(labels);
+        }
+    }
+
+    /// Reads lines up to one that matches.
+    async fn expect_line(&mut self, number: usize, pattern: &Pattern) -> Result<Vec<u8>, Failure> {
+        let wire = open(&mut self.wire)?;
+        wire.begin_step();
+        loop {
+            match wire.line().await {
+                Ok(Received::Whole) => {
+                    if pattern.is_match(wire.last_line()) {
+                        return Ok(wire.last_line().to_vec());
+                    }
+                }
+                Ok(Received::End) => {
+                    let sentence = format!(
+                        "step {number}: the peer closed the connection and no line matched {:?}{}",
+                        pattern.as_str(),
+                        wire.said()
+                    );
+                    self.seen.detail.failed_regex = Some(true);
+                    return Err(Failure::new(Reason::ExpectMismatch, sentence));
+                }
+                Ok(Received::TooMuch) => {
+                    let sentence = format!("step {number}: the peer sent a line longer than {} bytes", Wire::MAX_LINE);
+                    return Err(Failure::new(Reason::ExpectMismatch, sentence));
+                }
+                Err(error) => return Err(broken(number, "reading from the peer", &error)),
+            }
+        }
+    }
+
+    async fn expect_bytes(&mut self, number: usize, expected: &[u8]) -> Result<(), Failure> {
+        let wire = open(&mut self.wire)?;
+        wire.begin_step();
+        let sentence = match wire.bytes(expected).await {
+            Ok(true) => return Ok(()),
+            Ok(false) if wire.has_ended() => {
+                format!("step {number}: the peer closed the connection before the expected {} bytes", expected.len())
+            }
+            Ok(false) => format!("step {number}: the peer sent other bytes than the expected {}", expected.len()),
+            Err(error) => return Err(broken(number, "reading from the peer", &error)),
+        };
+        self.seen.detail.failed_bytes = Some(true);
+        Err(Failure::new(Reason::ExpectMismatch, sentence))
+    }
+
+    async fn send(&mut self, number: usize, bytes: &[u8]) -> Result<(), Failure> {
+        let wire = open(&mut self.wire)?;
+        let Some(stream) = wire.stream() else {
+            return Err(Failure::new(Reason::Internal, "the exporter lost the connection"));
+        };
+        let sent = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        sent.await.map_err(|error| broken(number, "sending to the peer", &error))
+    }
+
+    /// The failure of a run that its deadline cut off; notes the phase that was not completed.
+    pub(super) fn out_of_time(&mut self, timeout: Duration) -> Failure {
+        let within = format!("within {}", seconds(timeout));
+        match self.doing {
+            Doing::Resolving => {
+                let elapsed = self.began.elapsed();
+                self.seen.resolution = Some(Resolution { elapsed, addresses: Box::default(), chosen: None });
+                let silence = self.prober.resolver.silence(&self.prober.address.host);
+                Failure::new(silence.reason, format!("{} {within}", silence.sentence))
+            }
+            Doing::Connecting { to, since } => {
+                self.seen.detail.connect = Some(since.elapsed());
+                Failure::new(Reason::ConnectTimeout, format!("no answer from {to} to the connection attempt {within}"))
+            }
+            Doing::Handshaking { since } => {
+                self.seen.detail.tls = Some(since.elapsed());
+                self.seen.tls = self.recorder.session();
+                Failure::new(Reason::TlsTimeout, format!("connected, but TLS was not set up {within}"))
+            }
+            Doing::Sending { step } => Failure::new(
+                Reason::RequestTimeout,
+                format!("step {step}: the peer did not take what was sent {within}"),
+            ),
+            Doing::Expecting { step } => match &self.wire {
+                Some(wire) if wire.has_received() => Failure::new(
+                    Reason::ResponseTimeout,
+                    format!("step {step}: the peer answered, but not as expected {within}{}", wire.said()),
+                ),
+                Some(_) | None => {
+                    Failure::new(Reason::RequestTimeout, format!("step {step}: nothing came from the peer {within}"))
+                }
+            },
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Seen {
+        self.seen.detail.expect_info = self.expect_info.into();
+        if let Some(wire) = self.wire {
+            self.seen.detail.received_excerpt = wire.into_excerpt();
+        }
+        self.seen
+    }
+}
+
+fn open(wire: &mut Option<Wire>) -> Result<&mut Wire, Failure> {
+    wire.as_mut().ok_or_else(|| Failure::new(Reason::Internal, "the exporter lost the connection"))
+}
+
+async fn connect(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpStream, Failure> {
+    let failed = |error: io::Error| classify_connect(&error, to);
+    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0)).map_err(|error| {
+            let sentence = format!("cannot use source_ip_address {source}: {}", tls::io_text(&error));
+            Failure::new(Reason::Internal, sentence)
+        })?;
+    }
+    let stream = socket.connect(to).await.map_err(failed)?;
+    // Small lines each way; a connection that dies right here will say so when it is used.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// A read or a write that failed. A peer that is gone is a reset, whichever way we noticed.
+fn broken(step: usize, what: &str, error: &io::Error) -> Failure {
+    let failure =
+        classify_at(error, Stage::Exchange).unwrap_or_else(|| Failure::new(Reason::ConnectReset, error.to_string()));
+    let reason = if error.kind() == ErrorKind::UnexpectedEof { Reason::ConnectReset } else { failure.reason };
+    Failure::new(reason, format!("step {step}: {what} failed: {}", failure.sentence))
+}
+
+/// `5s`, `0.25s`: to the millisecond, for the deadline is a little nearer by the time that we look at it.
+fn seconds(duration: Duration) -> String {
+    let rounded = (duration.as_secs_f64() * 1000.0).round() / 1000.0;
+    format!("{rounded}s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_they_were_configured() {
+        assert_eq!(seconds(Duration::from_micros(4_999_900)), "5s");
+        assert_eq!(seconds(Duration::from_millis(250)), "0.25s");
+    }
+}

@@ -1,0 +1,152 @@
+//! When to run: one clock a target, starts spread over the interval, no drift, missed ticks skipped and counted.
+//!
+//! `grid` says when, `run` does it once, and the loop here ties them to a [`TargetState`]. There is no limit on
+//! the runs in flight: with one, targets that hang would hold the permits and delay the others. Each target has at
+//! most one run going, which bounds them by the number of targets.
+//!
+//! A loop is ended by dropping it (abort). It can only be dropped at an await, so a run either is recorded whole or
+//! leaves nothing; no stop signal has to be stored, or checked, per target.
+
+mod grid;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, error, info};
+
+pub(crate) use self::run::run;
+
+use self::grid::{Kind, Plan};
+use crate::observation::Outcome;
+use crate::probe::Probe;
+use crate::state::{Change, Recorded, TargetState};
+use crate::telemetry::Telemetry;
+
+/// Every target's loop.
+pub struct Scheduler {
+    loops: JoinSet<Infallible>,
+    common: Arc<Common>,
+}
+
+/// What all loops share.
+struct Common {
+    /// Every grid is counted from here, so that a target's ticks do not move when its loop starts anew.
+    epoch: Instant,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Scheduler {
+    pub fn new(telemetry: Arc<Telemetry>) -> Self {
+        Self { loops: JoinSet::new(), common: Arc::new(Common { epoch: Instant::now(), telemetry }) }
+    }
+
+    /// Starts to probe a target; it goes on until the handle aborts it or the scheduler is dropped.
+    pub fn spawn<P: Probe>(&mut self, probe: Arc<P>, state: Arc<TargetState>) -> AbortHandle {
+        self.loops.spawn(supervise(probe, state, Arc::clone(&self.common)))
+    }
+
+    /// Forgets loops that were aborted. Waits for ever when there is none.
+    ///
+    /// A loop cannot end by itself; should one have, it is logged and counted.
+    pub async fn reap(&mut self) {
+        match self.loops.join_next().await {
+            None => std::future::pending().await,
+            Some(Ok(never)) => match never {},
+            Some(Err(ended)) if ended.is_cancelled() => {}
+            Some(Err(panicked)) => {
+                self.common.telemetry.panics.inc();
+                error!(error = %panicked, "The loop of a target ended; it is not probed any more.");
+            }
+        }
+    }
+
+    /// Ends all loops and drops their runs in flight, which record nothing. Returns when the last has gone.
+    pub async fn stop(&mut self) {
+        self.loops.shutdown().await;
+    }
+
+    /// Loops that were not ended and reaped.
+    pub fn len(&self) -> usize {
+        self.loops.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.loops.is_empty()
+    }
+}
+
+/// Keeps the loop of a target going through panics outside of a run. Those inside are the run's affair.
+async fn supervise<P: Probe>(probe: Arc<P>, state: Arc<TargetState>, common: Arc<Common>) -> Infallible {
+    loop {
+        let guarded = AssertUnwindSafe(watch(&*probe, &state, &common)).catch_unwind();
+        match guarded.await {
+            Ok(never) => match never {},
+            Err(_panic) => {
+                common.telemetry.panics.inc();
+                let target = state.target();
+                error!(target = %target.name, "The loop of a target panicked and starts anew. This is a bug.");
+                sleep(target.cadence.interval()).await;
+            }
+        }
+    }
+}
+
+/// The loop of one target: wait until it is due, run, record, plan.
+async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Infallible {
+    let telemetry = &*common.telemetry;
+    let timeout = state.target().cadence.timeout();
+    let (mut plan, mut due) = Plan::start(state.target(), common.epoch, Instant::now());
+    loop {
+        sleep_until(due.at).await;
+        let started = Instant::now();
+        let lag = started.saturating_duration_since(due.at);
+        telemetry.schedule_lag.observe(lag.as_secs_f64());
+        state.begin(started);
+        // In a box, because a run's future is tens of kilobytes and most targets are idle most of the time.
+        let observation = Box::pin(run(probe, timeout, lag, telemetry)).await;
+        let ended = Instant::now();
+        let recorded = state.record(observation, ended);
+        log(state, &recorded, due.kind);
+        let (next, skipped) = plan.after(due, started, ended, recorded.next);
+        telemetry.runs_skipped.inc_by(skipped);
+        due = next;
+    }
+}
+
+fn log(state: &TargetState, recorded: &Recorded, kind: Kind) {
+    let target = &state.target().name;
+    let run = &recorded.observation;
+    let elapsed = run.elapsed.as_secs_f64();
+    let extra = kind == Kind::Extra;
+    let (reason, sentence) = match &run.outcome {
+        Outcome::Up => ("", ""),
+        Outcome::Down(failure) => (failure.reason.as_label(), &*failure.sentence),
+    };
+    match &run.outcome {
+        Outcome::Up => debug!(%target, elapsed, extra, "Run succeeded."),
+        Outcome::Down(_) => debug!(%target, elapsed, extra, reason, sentence, "Run failed."),
+    }
+    match &recorded.change {
+        // A thousand targets that are up at the start are no news.
+        None | Some(Change::FirstUp { .. }) => {}
+        Some(Change::WentDown { since, duration }) => {
+            let (since, duration) = (rfc3339(*since), duration.as_secs_f64());
+            info!(%target, reason, sentence, since, duration, "Target went down.");
+        }
+        Some(Change::CameUp { since, duration }) => {
+            let (since, duration) = (rfc3339(*since), duration.as_secs_f64());
+            info!(%target, since, duration, "Target is up again.");
+        }
+    }
+}
+
+fn rfc3339(time: std::time::SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| "?".to_owned(), |time| format!("{time:.3}"))
+}

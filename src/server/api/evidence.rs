@@ -1,0 +1,330 @@
+//! One target with the evidence of its runs: the four capsules.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Serialize, Serializer};
+
+use super::{Map, Summary, seconds};
+use crate::observation::{Certificate, Detail, HttpDetail, Observation, TcpDetail, TlsSession};
+use crate::server::text::{rfc3339, rfc3339_seconds};
+use crate::state::TargetSnapshot;
+
+/// One target, with what is kept of its runs.
+#[derive(Serialize)]
+pub(in crate::server) struct Evidence<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    /// Failed runs by reason.
+    failures: Failures<'a>,
+    evidence: Capsules<'a>,
+}
+
+struct Failures<'a>(&'a TargetSnapshot);
+
+impl Serialize for Failures<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.failures.iter().map(|(reason, count)| (reason.as_label(), count)))
+    }
+}
+
+#[derive(Serialize)]
+struct Capsules<'a> {
+    last_good: Option<Run<'a>>,
+    /// First failing run of the current or last outage.
+    first_failure: Option<Run<'a>>,
+    latest_failure: Option<Run<'a>>,
+    /// First good run after the last outage.
+    recovery: Option<Run<'a>>,
+}
+
+impl<'a> Evidence<'a> {
+    pub(in crate::server) fn new(target: &'a TargetSnapshot) -> Self {
+        let capsules = &target.capsules;
+        Self {
+            summary: Summary::new(target),
+            failures: Failures(target),
+            evidence: Capsules {
+                last_good: capsules.last_good.as_deref().map(Run::new),
+                first_failure: capsules.first_failure.as_deref().map(Run::new),
+                latest_failure: capsules.latest_failure.as_deref().map(Run::new),
+                recovery: capsules.recovery.as_deref().map(Run::new),
+            },
+        }
+    }
+}
+
+/// One run by itself, as `--once` prints it: the same keys as among the evidence.
+pub(crate) fn run_json(run: &Observation) -> serde_json::Value {
+    // Fails only for maps whose keys are not text, and there are none.
+    serde_json::to_value(Run::new(run)).unwrap_or_default()
+}
+
+/// One run.
+#[derive(Serialize)]
+struct Run<'a> {
+    time: Option<String>,
+    elapsed_seconds: f64,
+    timeout_seconds: f64,
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentence: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<Resolution>,
+    #[serde(skip_serializing_if = "Phases::is_empty")]
+    phases_seconds: Phases,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Http<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<Tcp<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls<'a>>,
+}
+
+#[derive(Serialize)]
+struct Resolution {
+    elapsed_seconds: f64,
+    addresses: Vec<String>,
+    used: Option<String>,
+}
+
+/// The phases that were reached, by name, in their order.
+struct Phases(Vec<(&'static str, f64)>);
+
+impl Phases {
+    fn new(phases: &[(&'static str, Option<Duration>)]) -> Self {
+        Self(phases.iter().filter_map(|(name, time)| Some((*name, seconds((*time)?)))).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Phases {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+#[derive(Serialize)]
+struct Http<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_length: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_length: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_modified: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssl: Option<bool>,
+    redirects: u32,
+    redirect_chain: Vec<&'a str>,
+    /// A list: a header may be there more than once.
+    headers: Vec<Header<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_excerpt: Option<Excerpt>,
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct Tcp<'a> {
+    expect_info: Vec<Map<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_excerpt: Option<Excerpt>,
+}
+
+/// Bytes for people; also exactly, when they are not UTF-8.
+#[derive(Serialize)]
+struct Excerpt {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+impl Excerpt {
+    fn new(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return None;
+        }
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let base64 = std::str::from_utf8(bytes).is_err().then(|| STANDARD.encode(bytes));
+        Some(Self { text, base64 })
+    }
+}
+
+#[derive(Serialize)]
+struct Tls<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cipher: Option<&'static str>,
+    /// When the last of the verified chains ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_chain_expiry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify_error: Option<&'a str>,
+    /// As the peer sent it, its own certificate first.
+    chain: Vec<Link<'a>>,
+}
+
+#[derive(Serialize)]
+struct Link<'a> {
+    subject: &'a str,
+    issuer: &'a str,
+    dns_names: Vec<&'a str>,
+    serial: &'a str,
+    fingerprint_sha256: &'a str,
+    not_before: Option<String>,
+    not_after: Option<String>,
+}
+
+impl<'a> Run<'a> {
+    fn new(run: &'a Observation) -> Self {
+        let failure = run.outcome.failure();
+        let (phases, http, tcp) = match &run.detail {
+            Detail::None => (Phases(Vec::new()), None, None),
+            Detail::Http(detail) => {
+                let phases = &detail.phases;
+                let phases = Phases::new(&[
+                    ("resolve", phases.resolve),
+                    ("connect", phases.connect),
+                    ("tls", phases.tls),
+                    ("processing", phases.processing),
+                    ("transfer", phases.transfer),
+                ]);
+                (phases, Some(Http::new(detail)), None)
+            }
+            Detail::Tcp(detail) => {
+                (Phases::new(&[("connect", detail.connect), ("tls", detail.tls)]), None, Some(Tcp::new(detail)))
+            }
+        };
+        Self {
+            time: rfc3339(run.started),
+            elapsed_seconds: seconds(run.elapsed),
+            timeout_seconds: seconds(run.timeout),
+            success: run.outcome.is_up(),
+            reason: failure.map(|failure| failure.reason.as_label()),
+            sentence: failure.map(|failure| &*failure.sentence),
+            resolution: run.resolution.as_ref().map(|resolution| Resolution {
+                elapsed_seconds: seconds(resolution.elapsed),
+                addresses: resolution.addresses.iter().map(ToString::to_string).collect(),
+                used: resolution.chosen.map(|address| address.to_string()),
+            }),
+            phases_seconds: phases,
+            http,
+            tcp,
+            tls: run.tls.as_ref().map(Tls::new),
+        }
+    }
+}
+
+impl<'a> Http<'a> {
+    fn new(detail: &'a HttpDetail) -> Self {
+        Self {
+            status: detail.status,
+            version: detail.version,
+            content_length: detail.content_length,
+            body_length: detail.body_length,
+            last_modified: detail.last_modified.and_then(rfc3339_seconds),
+            ssl: detail.ssl,
+            redirects: detail.redirects,
+            redirect_chain: detail.redirect_chain.iter().map(|url| &**url).collect(),
+            headers: detail.headers.iter().map(|(name, value)| Header { name, value }).collect(),
+            body_excerpt: Excerpt::new(&detail.body_excerpt),
+        }
+    }
+}
+
+impl<'a> Tcp<'a> {
+    fn new(detail: &'a TcpDetail) -> Self {
+        Self {
+            expect_info: detail
+                .expect_info
+                .iter()
+                .map(|info| Map(info.iter().map(|(name, value)| (&**name, &**value)).collect()))
+                .collect(),
+            received_excerpt: Excerpt::new(&detail.received_excerpt),
+        }
+    }
+}
+
+impl<'a> Tls<'a> {
+    fn new(session: &'a TlsSession) -> Self {
+        Self {
+            version: session.version,
+            cipher: session.cipher,
+            verified_chain_expiry: session.last_chain_expiry.and_then(rfc3339_seconds),
+            verify_error: session.verify_error.as_deref(),
+            chain: session.chain.certificates.iter().map(Link::new).collect(),
+        }
+    }
+}
+
+impl<'a> Link<'a> {
+    fn new(certificate: &'a Certificate) -> Self {
+        Self {
+            subject: &certificate.subject,
+            issuer: &certificate.issuer,
+            dns_names: certificate.dns_names.split(',').filter(|name| !name.is_empty()).collect(),
+            serial: &certificate.serial,
+            fingerprint_sha256: &certificate.fingerprint_sha256,
+            not_before: rfc3339_seconds(certificate.not_before),
+            not_after: rfc3339_seconds(certificate.not_after),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::metrics::fixture::varied;
+
+    fn evidence(name: &str) -> Value {
+        let snapshot = varied();
+        let target = snapshot.targets.iter().find(|target| target.target.name.as_str() == name).unwrap();
+        serde_json::to_value(Evidence::new(target)).unwrap()
+    }
+
+    #[test]
+    fn a_failed_run_says_why_and_shows_the_refused_chain() {
+        let expired = evidence("expired");
+        assert_eq!(expired["failures"], json!({"connect_timeout": 10, "tls_expired": 4}));
+        assert_eq!(expired["evidence"]["recovery"], Value::Null);
+        let run = &expired["evidence"]["first_failure"];
+        assert_eq!(run["success"], json!(false));
+        assert_eq!(run["reason"], "tls_expired");
+        assert_eq!(run["tls"]["verify_error"], "certificate expired");
+        assert_eq!(run["tls"]["chain"][0]["not_after"], "2026-02-02T02:40:00Z");
+        assert_eq!(run["tls"]["chain"][0]["dns_names"], json!(["shop.example.com", "www.shop.example.com"]));
+        assert_eq!(run["phases_seconds"], json!({"resolve": 0.004, "connect": 0.011, "tls": 0.025}));
+        assert_eq!(run["http"].get("status"), None, "a fact that was not reached is absent");
+        let good = &expired["evidence"]["last_good"];
+        assert_eq!(good["http"]["body_excerpt"], json!({"text": "<h1>ok</h1>"}));
+        assert_eq!(good["http"]["headers"], json!([{"name": "content-type", "value": "text/html"}]));
+        assert_eq!(good["resolution"]["used"], "192.0.2.1");
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_there_exactly() {
+        let run = evidence("mail")["evidence"]["last_good"].clone();
+        assert_eq!(run["tcp"]["received_excerpt"]["text"], "220 mail ESMTP\u{fffd}\r\n");
+        let exact = run["tcp"]["received_excerpt"]["base64"].as_str().unwrap();
+        assert_eq!(STANDARD.decode(exact).unwrap(), b"220 mail ESMTP\xff\r\n");
+        assert_eq!(run["tcp"]["expect_info"][2], json!({"step": "ehlo"}));
+    }
+}

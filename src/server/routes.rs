@@ -1,0 +1,296 @@
+//! The routes: one match on method and path, and what stands behind each.
+
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HOST, ORIGIN, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use prometheus::IntGauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::body::{Body, Content, Counted, Pieces, accepts_gzip, cut};
+use super::text::{Answer, answer, plain, refusal};
+use super::watch::InFlight;
+use super::{Context, Limits, ReloadRequest, api, html};
+use crate::config::{Config, Target};
+use crate::metrics::{self, Page, Selection, TargetCount};
+use crate::state::{Snapshot, Verdict};
+use crate::telemetry::Telemetry;
+
+/// Takes a snapshot of the targets that the predicate keeps.
+type Snapshots = Box<dyn Fn(&dyn Fn(&Target) -> bool) -> Snapshot + Send + Sync>;
+
+/// What the routes need, once for all connections.
+pub(super) struct Site {
+    snapshots: Snapshots,
+    telemetry: Arc<Telemetry>,
+    config: watch::Receiver<Arc<Config>>,
+    reload: mpsc::Sender<ReloadRequest>,
+    ready: watch::Receiver<bool>,
+    limits: Limits,
+    pages: Arc<Semaphore>,
+}
+
+const TARGETS: &str = "/api/v1/targets";
+const TARGET: &str = "/api/v1/targets/";
+
+impl Site {
+    pub(super) fn new(context: Context, limits: Limits) -> Self {
+        let state = context.state.clone();
+        Self::with_snapshots(context, limits, Box::new(move |keep| state.snapshot(keep)))
+    }
+
+    /// The seam for tests: snapshots from elsewhere than the context's state.
+    pub(super) fn with_snapshots(context: Context, limits: Limits, snapshots: Snapshots) -> Self {
+        let Context { state: _, telemetry, config, reload, ready } = context;
+        let configs = config.clone();
+        if let Ok(count) = TargetCount::new(move || configs.borrow().targets.len()) {
+            // Registered already when the exporter serves on a second address.
+            let _ = telemetry.registry.register(Box::new(count));
+        }
+        let pages = Arc::new(Semaphore::new(limits.pages));
+        Self { snapshots, telemetry, config, reload, ready, limits, pages }
+    }
+
+    pub(super) fn count(&self, status: StatusCode) {
+        self.telemetry.http_requests.with_label_values(&[status.as_str()]).inc();
+    }
+
+    pub(super) fn panicked(&self) {
+        self.telemetry.panics.inc();
+    }
+
+    fn in_flight(&self) -> &IntGauge {
+        &self.telemetry.http_requests_in_flight
+    }
+
+    /// Answers one request. Its body is dropped unread.
+    pub(super) async fn answer<B>(&self, request: Request<B>, in_flight: InFlight) -> Response<Body> {
+        let counted = Counted::new(self.in_flight());
+        let (head, _) = request.into_parts();
+        let mut answer = self.route(&head).await;
+        finish(&head, &mut answer);
+        self.count(answer.status());
+        answer.map(|content| Body::new(content, in_flight, counted))
+    }
+
+    async fn route(&self, head: &Parts) -> Answer {
+        let path = head.uri.path();
+        let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+        match (method, path) {
+            (&Method::GET, "/") => self.index(),
+            (&Method::GET, "/metrics") => self.metrics(head),
+            (&Method::GET, TARGETS) => self.targets(head),
+            (&Method::GET, path) if path.starts_with(TARGET) => self.target(&path[TARGET.len()..]),
+            (&Method::GET, "/config") => self.config(),
+            (&Method::GET, "/-/healthy") => plain(StatusCode::OK, "Healthy"),
+            (&Method::GET, "/-/ready") => self.ready(),
+            (&Method::POST, "/-/reload") => self.reload(&head.headers).await,
+            (_, path) => elsewhere(path),
+        }
+    }
+
+    fn metrics(&self, head: &Parts) -> Answer {
+        let selection = match Selection::from_query(query(head)) {
+            Ok(selection) => selection,
+            Err(error) => return plain(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let Some(permit) = self.page_permit() else { return too_many_pages("/metrics") };
+        let start = Instant::now();
+        let snapshot = (self.snapshots)(&|target| selection.contains(target));
+        if !selection.names.is_empty() && snapshot.targets.is_empty() && selection.shard.is_none() {
+            let names: Vec<&str> = selection.names.iter().map(String::as_str).collect();
+            return plain(StatusCode::NOT_FOUND, format!("no target is named {}", names.join(" or ")));
+        }
+        let own = if selection.has_own() { self.telemetry.registry.gather() } else { Vec::new() };
+        let page = Page::new(snapshot, &own);
+        self.telemetry.render_seconds.inc_by(start.elapsed().as_secs_f64());
+        answer(StatusCode::OK, metrics::CONTENT_TYPE, self.pieces(page, Some(permit)))
+    }
+
+    fn index(&self) -> Answer {
+        let Some(permit) = self.page_permit() else { return too_many_pages("/") };
+        let snapshot = (self.snapshots)(&|_| true);
+        let page = html::page(&snapshot, *self.ready.borrow());
+        let mut answer =
+            answer(StatusCode::OK, "text/html; charset=utf-8", self.pieces(cut(page.into()), Some(permit)));
+        let headers = answer.headers_mut();
+        headers.insert(http::header::CONTENT_SECURITY_POLICY, html::content_security_policy());
+        headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        answer
+    }
+
+    fn targets(&self, head: &Parts) -> Answer {
+        let mut wanted = None;
+        for (_, value) in query(head).filter(|(name, _)| name == "state") {
+            wanted = Some(match &*value {
+                "up" => Verdict::Up,
+                "down" => Verdict::Down,
+                "unknown" => Verdict::Unknown,
+                _ => {
+                    let sentence = format!("state={value:?} is none of up, down, unknown");
+                    return refusal(TARGETS, StatusCode::BAD_REQUEST, &sentence);
+                }
+            });
+        }
+        let Some(permit) = self.page_permit() else { return too_many_pages(TARGETS) };
+        let mut snapshot = (self.snapshots)(&|_| true);
+        snapshot.targets.retain(|target| wanted.is_none_or(|verdict| target.verdict == verdict));
+        answer(StatusCode::OK, super::text::JSON, self.pieces(api::list(snapshot), Some(permit)))
+    }
+
+    fn target(&self, encoded: &str) -> Answer {
+        let Ok(name) = percent_encoding::percent_decode_str(encoded).decode_utf8() else {
+            return refusal(TARGET, StatusCode::BAD_REQUEST, "the name of the target is not UTF-8");
+        };
+        let snapshot = (self.snapshots)(&|target| target.name.as_str() == name);
+        match snapshot.targets.first() {
+            Some(target) => super::text::json(StatusCode::OK, &api::Evidence::new(target)),
+            None => {
+                refusal(TARGET, StatusCode::NOT_FOUND, &format!("no target is named {name:?}; {TARGETS} lists them"))
+            }
+        }
+    }
+
+    fn config(&self) -> Answer {
+        let yaml = self.config.borrow().masked_yaml.clone();
+        answer(StatusCode::OK, "text/yaml; charset=utf-8", self.pieces(cut(yaml.into()), None))
+    }
+
+    fn ready(&self) -> Answer {
+        if *self.ready.borrow() {
+            plain(StatusCode::OK, "Ready")
+        } else {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "Not ready: not every target has been observed once yet.")
+        }
+    }
+
+    async fn reload(&self, headers: &HeaderMap) -> Answer {
+        if is_from_another_site(headers) {
+            return plain(StatusCode::FORBIDDEN, "A page of another site may not reload the config.");
+        }
+        let (reply, result) = oneshot::channel();
+        let exchange = async {
+            self.reload.send(reply).await.ok()?;
+            result.await.ok()
+        };
+        match timeout(self.limits.reload, exchange).await {
+            Ok(Some(Ok(()))) => plain(StatusCode::OK, "The config was loaded."),
+            Ok(Some(Err(problems))) => plain(StatusCode::INTERNAL_SERVER_ERROR, problems),
+            Ok(None) => {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "The exporter is stopping; the config was not loaded.")
+            }
+            Err(_) => {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "The reload is still going on; the log will say how it ended.")
+            }
+        }
+    }
+
+    /// Pages hold a snapshot each, so they are bounded in number; `None` when there are enough of them.
+    fn page_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.pages).try_acquire_owned().ok()
+    }
+
+    fn pieces(
+        &self,
+        source: impl Iterator<Item = bytes::Bytes> + Send + 'static,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Content {
+        Content::Pieces(Pieces::new(source, &self.telemetry, permit, Instant::now() + self.limits.answer))
+    }
+}
+
+fn query(head: &Parts) -> url::form_urlencoded::Parse<'_> {
+    url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
+}
+
+fn too_many_pages(path: &str) -> Answer {
+    let sentence = "too many pages are being read at the same time; try again in a bit";
+    let mut answer = refusal(path, StatusCode::SERVICE_UNAVAILABLE, sentence);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+/// A path that is there with another method, or not at all.
+fn elsewhere(path: &str) -> Answer {
+    let allowed = match path {
+        "/" | "/metrics" | TARGETS | "/config" | "/-/healthy" | "/-/ready" => "GET, HEAD",
+        "/-/reload" => "POST",
+        path if path.starts_with(TARGET) => "GET, HEAD",
+        _ => {
+            return refusal(
+                path,
+                StatusCode::NOT_FOUND,
+                "nothing is here; there are /, /metrics, /api/v1/targets, /config, /-/healthy, /-/ready and /-/reload",
+            );
+        }
+    };
+    let sentence = format!("this path takes {allowed}");
+    let mut answer = refusal(path, StatusCode::METHOD_NOT_ALLOWED, &sentence);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// Whether a browser sent this for a page of another site. Browsers say so in `Sec-Fetch-Site`, though only to
+/// https and localhost, and in `Origin` to everyone; curl and the like send neither.
+fn is_from_another_site(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site")
+        && site != "same-origin"
+        && site != "none"
+    {
+        return true;
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return false };
+    let same = origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, authority)| {
+        headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(|host| host.eq_ignore_ascii_case(authority))
+    });
+    !same
+}
+
+/// What is the same for every route: compression, HEAD, headers.
+fn finish(head: &Parts, answer: &mut Answer) {
+    if matches!(answer.body(), Content::Pieces(_)) {
+        answer.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+    }
+    if accepts_gzip(&head.headers) && answer.body_mut().compress() {
+        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if head.method == Method::HEAD {
+        if let Content::Whole(bytes) = answer.body() {
+            let length = bytes.len().into();
+            answer.headers_mut().insert(CONTENT_LENGTH, length);
+        }
+        *answer.body_mut() = Content::empty();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_a_page_of_ours_or_no_page_at_all_may_reload() {
+        for (pairs, refused) in [
+            (&[][..], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-origin")], false),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("host", "exporter:9815"), ("origin", "http://exporter:9815")], false),
+            (&[("host", "exporter:9815"), ("origin", "http://evil.example")], true),
+            (&[("host", "exporter:9815"), ("origin", "null")], true),
+            (&[("origin", "http://exporter:9815")], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            assert_eq!(is_from_another_site(&headers), refused, "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Whose the time is: up, down, unknown, or not decided yet.
+//!
+//! The time from the start of one run to the start of the next belongs to what the former said. While failures are
+//! not confirmed it is pending, and credited nowhere; a confirmation gives it to down, a success to up.
+//! Invariant: up + down + unknown + pending is the time since creation, up to the last moment settled.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Totals;
+
+/// Who gets the time since the last run began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    Up,
+    Down,
+    Unknown,
+    Pending,
+}
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    account: Account,
+    /// Everything before is settled.
+    mark: Instant,
+    /// After this the last run says nothing any more: a run should have begun long ago.
+    trusted_until: Instant,
+    /// A run is going on. What its time was is known when it ends.
+    running: bool,
+    pending: Duration,
+}
+
+impl Clock {
+    /// Unknown until the first run begins.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { account: Account::Unknown, mark: now, trusted_until: now, running: false, pending: Duration::ZERO }
+    }
+
+    /// Credits the time up to `now`, or to the start of the run in flight if that is earlier.
+    ///
+    /// A snapshot settles too, rather than add on a copy: a run may begin with a time read a little before the
+    /// snapshot's, and a counter that was shown must not fall back by that little.
+    pub(super) fn settle(&mut self, now: Instant, totals: &mut Totals) {
+        if self.running || now <= self.mark {
+            return;
+        }
+        let trusted = now.min(self.trusted_until).saturating_duration_since(self.mark);
+        let excess = now.saturating_duration_since(self.mark).saturating_sub(trusted);
+        self.credit(self.account, trusted, totals);
+        self.credit(Account::Unknown, excess, totals);
+        self.mark = now;
+    }
+
+    /// A run begins.
+    pub(super) fn begin(&mut self, now: Instant, totals: &mut Totals) {
+        self.settle(now, totals);
+        self.running = true;
+    }
+
+    /// The run ended. The time since it began is `account`'s, for as long as the run can be trusted.
+    pub(super) fn end(&mut self, account: Account, trusted_for: Duration) {
+        self.running = false;
+        self.account = account;
+        self.trusted_until = far(self.mark, trusted_for);
+    }
+
+    /// The pending time finds its owner.
+    pub(super) fn resolve(&mut self, owner: Account, totals: &mut Totals) {
+        let pending = std::mem::take(&mut self.pending);
+        self.credit(owner, pending, totals);
+    }
+
+    /// Ends the clock at `now` for a successor. A run in flight is given up: its time, and what was pending, is unknown.
+    pub(super) fn close(&mut self, now: Instant, totals: &mut Totals) -> Instant {
+        if self.running {
+            self.end(Account::Unknown, Duration::ZERO);
+        }
+        self.settle(now, totals);
+        self.resolve(Account::Unknown, totals);
+        self.mark
+    }
+
+    /// When the run that ended last, or goes on now, began; correct until the next settling.
+    pub(super) fn mark(&self) -> Instant {
+        self.mark
+    }
+
+    fn credit(&mut self, account: Account, time: Duration, totals: &mut Totals) {
+        let sum = match account {
+            Account::Up => &mut totals.up,
+            Account::Down => &mut totals.down,
+            Account::Unknown => &mut totals.unknown,
+            Account::Pending => &mut self.pending,
+        };
+        *sum = sum.saturating_add(time);
+    }
+
+    #[cfg(test)]
+    pub(super) fn pending(&self) -> Duration {
+        self.pending
+    }
+}
+
+/// `from + by`, or as far as the platform's clock goes.
+fn far(from: Instant, by: Duration) -> Instant {
+    const DECADES: Duration = Duration::from_secs(30 * 365 * 86_400);
+    from.checked_add(by.min(DECADES)).unwrap_or(from)
+}

@@ -1,0 +1,274 @@
+//! The state of one target, and the rules by which runs make a verdict.
+//!
+//! A success at once is up. Failures are confirmed: down when `confirm.failures` runs in a row failed. A run whose
+//! reason is inconclusive (the exporter's own trouble) counts as a failed run and changes nothing else; its time
+//! is unknown.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::clock::{Account, Clock};
+use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
+use crate::config::Target;
+use crate::observation::{Observation, Outcome, Reason};
+
+/// One target and what is known of it. All times are passed in.
+pub struct TargetState {
+    target: Arc<Target>,
+    inner: Mutex<Inner>,
+}
+
+/// What a recorded run led to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    pub observation: Arc<Observation>,
+    pub change: Option<Change>,
+    pub next: Next,
+}
+
+/// A change of the verdict.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// From unknown or up. `since`: start of the first failing run; `duration`: from there to the confirmation.
+    WentDown { since: SystemTime, duration: Duration },
+    /// For the first time. Expected, so no news.
+    FirstUp { since: SystemTime },
+    /// After an outage. `duration`: from the first failing run to the start of the first good one.
+    CameUp { since: SystemTime, duration: Duration },
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At the next tick.
+    Tick,
+    /// After the retry interval: a failure waits to be confirmed.
+    Recheck,
+}
+
+struct Inner {
+    verdict: Verdict,
+    since: Option<SystemTime>,
+    last: Option<Arc<Observation>>,
+    failures_in_a_row: u32,
+    /// The first run of the current failing series, and when it began.
+    series: Option<(Arc<Observation>, Instant)>,
+    totals: Totals,
+    failures: Vec<(Reason, u64)>,
+    latency: Option<LatencyHistogram>,
+    capsules: Capsules,
+    clock: Clock,
+    /// Its place was taken over; whatever still comes in is dropped.
+    retired: bool,
+}
+
+impl TargetState {
+    /// A target of which nothing is known.
+    pub fn new(target: Arc<Target>, now: Instant) -> Self {
+        let inner = Inner {
+            verdict: Verdict::Unknown,
+            since: None,
+            last: None,
+            failures_in_a_row: 0,
+            series: None,
+            totals: Totals::default(),
+            failures: Vec::new(),
+            latency: empty_histogram(&target),
+            capsules: Capsules::default(),
+            clock: Clock::new(now),
+            retired: false,
+        };
+        Self { target, inner: Mutex::new(inner) }
+    }
+
+    /// The same target by name, with other settings: it keeps verdict, totals, capsules and the last observation.
+    ///
+    /// An unconfirmed series of failures is forgotten, and the time from here to the first run is unknown, because
+    /// what was seen was seen with other settings. `self` is retired: it takes no more runs, so that nothing
+    /// that the successor does not have is ever shown.
+    pub fn succeed(&self, target: Arc<Target>, now: Instant) -> Self {
+        let mut old = self.lock();
+        let old = &mut *old;
+        let mark = old.clock.close(now, &mut old.totals);
+        old.retired = true;
+        let confirmed = old.verdict == Verdict::Down;
+        let latency = if self.target.latency_buckets == target.latency_buckets {
+            old.latency.clone()
+        } else {
+            empty_histogram(&target)
+        };
+        let inner = Inner {
+            verdict: old.verdict,
+            since: old.since,
+            last: old.last.clone(),
+            failures_in_a_row: if confirmed { old.failures_in_a_row } else { 0 },
+            series: if confirmed { old.series.clone() } else { None },
+            totals: old.totals,
+            failures: old.failures.clone(),
+            latency,
+            capsules: old.capsules.clone(),
+            clock: Clock::new(mark),
+            retired: false,
+        };
+        Self { target, inner: Mutex::new(inner) }
+    }
+
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// A run begins.
+    pub fn begin(&self, now: Instant) {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        if !inner.retired {
+            inner.clock.begin(now, &mut inner.totals);
+        }
+    }
+
+    /// The run that began last has ended.
+    pub fn record(&self, observation: Observation, now: Instant) -> Recorded {
+        let observation = Arc::new(observation);
+        let mut inner = self.lock();
+        if inner.retired {
+            return Recorded { observation, change: None, next: Next::Tick };
+        }
+        let (change, next) = inner.record(&self.target, &observation, now);
+        Recorded { observation, change, next }
+    }
+
+    /// Whether a run has ended.
+    pub fn is_observed(&self) -> bool {
+        self.lock().last.is_some()
+    }
+
+    pub fn snapshot(&self, now: Instant) -> TargetSnapshot {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        if !inner.retired {
+            inner.clock.settle(now, &mut inner.totals);
+        }
+        TargetSnapshot {
+            target: Arc::clone(&self.target),
+            verdict: inner.verdict,
+            since: inner.since,
+            last: inner.last.clone(),
+            failures_in_a_row: inner.failures_in_a_row,
+            totals: inner.totals,
+            failures: inner.failures.clone(),
+            latency: inner.latency.clone(),
+            capsules: inner.capsules.clone(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing below panics while it holds the lock; if it did, stale numbers beat a dead target.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn pending(&self) -> Duration {
+        self.lock().clock.pending()
+    }
+}
+
+impl Inner {
+    fn record(&mut self, target: &Target, run: &Arc<Observation>, now: Instant) -> (Option<Change>, Next) {
+        // How long the target may go without a new run before its time is called unknown.
+        let trusted_for = target
+            .cadence
+            .interval()
+            .saturating_add(target.cadence.timeout())
+            .saturating_add(target.confirm.retry_interval);
+        self.last = Some(Arc::clone(run));
+        let (account, change, next) = match &run.outcome {
+            Outcome::Up => self.record_success(target, run),
+            Outcome::Down(failure) => {
+                self.totals.runs_failed += 1;
+                self.count_reason(failure.reason);
+                if failure.reason.is_inconclusive() {
+                    // No re-check either: an exporter in trouble is not helped by more runs.
+                    (Account::Unknown, None, Next::Tick)
+                } else {
+                    self.record_failure(target, run, now)
+                }
+            }
+        };
+        self.clock.end(account, trusted_for);
+        (change, next)
+    }
+
+    fn record_success(&mut self, target: &Target, run: &Arc<Observation>) -> (Account, Option<Change>, Next) {
+        self.totals.runs_succeeded += 1;
+        if let Some(histogram) = &mut self.latency {
+            let seconds = run.elapsed.as_secs_f64();
+            let bucket = target.latency_buckets.partition_point(|bound| *bound < seconds);
+            histogram.counts[bucket] += 1;
+            histogram.sum += seconds;
+        }
+        // Pending failures were a blip: the target was up, and the runs stay counted as failed.
+        self.clock.resolve(Account::Up, &mut self.totals);
+        self.failures_in_a_row = 0;
+        self.capsules.last_good = Some(Arc::clone(run));
+        let series = self.series.take();
+        let change = match self.verdict {
+            Verdict::Up => None,
+            Verdict::Unknown => Some(Change::FirstUp { since: run.started }),
+            Verdict::Down => {
+                self.capsules.recovery = Some(Arc::clone(run));
+                let began = series.map_or(self.clock.mark(), |(_, began)| began);
+                let duration = self.clock.mark().saturating_duration_since(began);
+                Some(Change::CameUp { since: run.started, duration })
+            }
+        };
+        if change.is_some() {
+            self.verdict = Verdict::Up;
+            self.since = Some(run.started);
+        }
+        (Account::Up, change, Next::Tick)
+    }
+
+    fn record_failure(
+        &mut self,
+        target: &Target,
+        run: &Arc<Observation>,
+        now: Instant,
+    ) -> (Account, Option<Change>, Next) {
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        self.capsules.latest_failure = Some(Arc::clone(run));
+        let mark = self.clock.mark();
+        let (first, began) = self.series.get_or_insert_with(|| (Arc::clone(run), mark));
+        if self.verdict == Verdict::Down {
+            return (Account::Down, None, Next::Tick);
+        }
+        if self.failures_in_a_row < target.confirm.failures.get() {
+            return (Account::Pending, None, Next::Recheck);
+        }
+        let since = first.started;
+        let duration = now.saturating_duration_since(*began);
+        self.capsules.first_failure = Some(Arc::clone(first));
+        self.capsules.recovery = None;
+        self.verdict = Verdict::Down;
+        self.since = Some(since);
+        self.totals.outages += 1;
+        self.clock.resolve(Account::Down, &mut self.totals);
+        (Account::Down, Some(Change::WentDown { since, duration }), Next::Tick)
+    }
+
+    fn count_reason(&mut self, reason: Reason) {
+        match self.failures.binary_search_by_key(&reason, |(seen, _)| *seen) {
+            Ok(index) => self.failures[index].1 += 1,
+            Err(index) => {
+                self.failures.reserve_exact(1);
+                self.failures.insert(index, (reason, 1));
+            }
+        }
+    }
+}
+
+fn empty_histogram(target: &Target) -> Option<LatencyHistogram> {
+    let buckets = target.latency_buckets.len();
+    (buckets > 0).then(|| LatencyHistogram { counts: vec![0; buckets + 1].into(), sum: 0.0 })
+}
