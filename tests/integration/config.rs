@@ -228,8 +228,7 @@ fn values_come_from_the_environment() {
 modules: {http: {prober: http, http: {preferred_ip_protocol: ip4}}}
 targets: [{name: a, target: \"http://${ADDRESS}/\", module: http}]
 ";
-    let exporter =
-        Setup::new(text).env("ADDRESS", &peer.address().to_string()).env("REGION", "eu-west").start();
+    let exporter = Setup::new(text).env("ADDRESS", &peer.address().to_string()).env("REGION", "eu-west").start();
     let page = exporter.wait_until("the first run is over", |page| page.metric("probe_up").target("a").is(1.0));
     page.metric("probe_up").label("region", "eu-west").label("price", "$5").value(1.0);
 

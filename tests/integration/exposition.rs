@@ -27,7 +27,7 @@ fn varied() -> Varied {
         .start_tls(authority.server());
     let broken = http().status(503).start();
     let mail = tcp().greets("220 mail.test ESMTP\r\n").start();
-    let refusing = peer::tcp::refusing();
+    let refusing = tcp::refusing();
     let config = serde_json::json!({
         "global": {"interval": "1s", "timeout": "1s", "labels": {"region": "eu-west"},
                    "confirm": {"failures": 1, "retry_interval": "1s"}, "latency_buckets": [0.1, 1]},
@@ -116,8 +116,7 @@ fn a_page_can_be_narrowed_and_shards_make_up_the_whole() {
 #[test]
 fn a_page_is_compressed_for_those_who_ask() {
     let varied = varied();
-    let response =
-        client::request(varied.exporter.address, "GET", "/metrics", &[("Accept-Encoding", "gzip")]).unwrap();
+    let response = client::request(varied.exporter.address, "GET", "/metrics", &[("Accept-Encoding", "gzip")]).unwrap();
     assert_eq!(response.header("content-encoding"), Some("gzip"));
     let mut text = String::new();
     flate2::read::GzDecoder::new(&response.body[..]).read_to_string(&mut text).unwrap();

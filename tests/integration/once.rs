@@ -38,11 +38,7 @@ fn anything_down_exits_1_and_says_why() {
     let peer = http().start();
     let broken = http().status(503).start();
     let refusing = peer::tcp::refusing();
-    let targets = config(&[
-        ("shop", peer.url()),
-        ("broken", broken.url()),
-        ("closed", refusing.address.to_string()),
-    ]);
+    let targets = config(&[("shop", peer.url()), ("broken", broken.url()), ("closed", refusing.address.to_string())]);
     let table = Setup::new(&targets).arg("--once").run_to_end();
     assert_eq!(table.code(), 1);
     assert!(table.stdout.contains("http_status") && table.stdout.contains("503"), "{}", table.stdout);

@@ -2,8 +2,8 @@
 //! by the evidence.
 
 use crate::support::exporter::Exporter;
-use crate::support::peer::http::HttpPeer;
 use crate::support::peer::http;
+use crate::support::peer::http::HttpPeer;
 
 #[test]
 fn an_outage_of_three_seconds_between_two_scrapes_is_seen_afterwards() {

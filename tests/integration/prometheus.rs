@@ -97,8 +97,13 @@ rule_files: [uptime.rules.yml]
 
     let rules = poll("every rule was evaluated", || {
         let data = prometheus.api("/api/v1/rules")?;
-        let rules: Vec<_> =
-            data["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap()).cloned().collect();
+        let rules: Vec<_> = data["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|group| group["rules"].as_array().unwrap())
+            .cloned()
+            .collect();
         if rules.iter().any(|rule| rule["health"] == "unknown") { Err(data.to_string()) } else { Ok(rules) }
     });
     assert!(!rules.is_empty());

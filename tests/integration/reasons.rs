@@ -59,7 +59,7 @@ impl Cases {
 fn names_and_connections(cases: &mut Cases) {
     let zone = dns().no_data("nodata.test").servfail("servfail.test").silent("silent.test").start();
     let zone_v4 = dns().address("v4.test", "127.0.0.1").start();
-    let with = |server: &peer::dns::Dns| json!({"dns_servers": [server.address().to_string()]});
+    let with = |server: &dns::Dns| json!({"dns_servers": [server.address().to_string()]});
     for (reason, name) in [
         (Reason::DnsNxdomain, "nowhere.test"),
         (Reason::DnsServfail, "servfail.test"),
@@ -76,13 +76,13 @@ fn names_and_connections(cases: &mut Cases) {
     cases.tcp(Reason::DnsNoAddress, "of that family", "v4.test:80", only_v6);
     cases.keep((zone, zone_v4));
 
-    let refusing = peer::tcp::refusing();
+    let refusing = tcp::refusing();
     cases.http(Reason::ConnectRefused, "", &format!("http://{}/", refusing.address), json!({}));
     cases.http(Reason::ConnectRefused, "https", &format!("https://{}/", refusing.address), json!({}));
     cases.tcp(Reason::ConnectRefused, "", refusing.address, json!({}));
     cases.keep(refusing);
 
-    let hole = peer::tcp::black_hole();
+    let hole = tcp::black_hole();
     cases.http(Reason::ConnectTimeout, "", &format!("http://{}/", hole.address), json!({}));
     cases.http(Reason::ConnectTimeout, "https", &format!("https://{}/", hole.address), json!({}));
     cases.tcp(Reason::ConnectTimeout, "", hole.address, json!({}));
@@ -130,7 +130,8 @@ fn certificates(cases: &mut Cases) -> Vec<(&'static str, String)> {
         cases.http(reason, note, &by_http.url(), trusting());
         let by_tcp = tcp().over_tls(config.clone()).start();
         cases.tcp(reason, note, by_tcp.address, tls(trusting()));
-        let by_starttls = tcp().greets("220 hi\r\n").answers("STARTTLS", "220 go\r\n").starttls("STARTTLS", config).start();
+        let by_starttls =
+            tcp().greets("220 hi\r\n").answers("STARTTLS", "220 go\r\n").starttls("STARTTLS", config).start();
         let mut block = trusting();
         block["query_response"] =
             json!([{"expect": "^220 ", "send": "STARTTLS\r"}, {"expect": "^220 ", "starttls": true}]);
@@ -138,8 +139,10 @@ fn certificates(cases: &mut Cases) -> Vec<(&'static str, String)> {
         cases.keep((by_http, by_tcp, by_starttls));
     }
 
-    let serial = |number: u64| move |params: &mut rcgen::CertificateParams| {
-        params.serial_number = Some(SerialNumber::from(number));
+    let serial = |number: u64| {
+        move |params: &mut rcgen::CertificateParams| {
+            params.serial_number = Some(SerialNumber::from(number));
+        }
     };
     let revoked = authority.server_with(&["127.0.0.1"], serial(4711));
     let block = json!({"tls_config": {"ca_file": "ca.pem", "crl_file": "crl.pem"}});
@@ -220,7 +223,7 @@ fn answers(cases: &mut Cases) {
     }
     cases.keep(peer);
 
-    let refusing = peer::tcp::refusing();
+    let refusing = tcp::refusing();
     let denies = peer::proxy::http_proxy(refusing.address, Some("407 Proxy Authentication Required"));
     let via = |scheme: &str, address: std::net::SocketAddr| json!({"proxy_url": format!("{scheme}://{address}")});
     cases.http(Reason::ProxyError, "denied", "https://elsewhere.test/", via("http", denies.address()));

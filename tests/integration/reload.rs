@@ -40,7 +40,8 @@ fn sighup_keeps_what_stays_and_removes_what_goes() {
     let before = observed(&exporter, &["changes", "goes", "stays"]);
     let up_seconds = before.metric("probe_up_seconds_total").target("stays").read();
 
-    exporter.write("config.yaml", &config(&[("changes", &url("new")), ("comes", &url("comes")), ("stays", &url("stays"))]));
+    exporter
+        .write("config.yaml", &config(&[("changes", &url("new")), ("comes", &url("comes")), ("stays", &url("stays"))]));
     exporter.signal("HUP");
     let first = exporter.wait_until("the new target is there", |page| {
         !page.metric("probe_target_info").target("comes").all().is_empty()
@@ -109,15 +110,13 @@ fn target_files_are_watched_in_both_forms() {
     // As Prometheus writes it: the module as a label or by the default, the address as the name.
     let group = serde_json::json!([{"targets": [peer.url()], "labels": {"team": "web", "__param_module": "http"}}]);
     exporter.write("sd/web.json", &group.to_string());
-    let page = exporter.wait_until("the file_sd target is there", |page| {
-        page.metric("probe_up").label("team", "web").is(1.0)
-    });
+    let page =
+        exporter.wait_until("the file_sd target is there", |page| page.metric("probe_up").label("team", "web").is(1.0));
     assert!(runs(&page, "main") >= so_far);
 
     std::fs::remove_file(exporter.path("targets/one.yaml")).unwrap();
-    let page = exporter.wait_until("targets of a file that is gone vanish", |page| {
-        !page.label_values("target").contains("two")
-    });
+    let page = exporter
+        .wait_until("targets of a file that is gone vanish", |page| !page.label_values("target").contains("two"));
     assert!(!page.label_values("target").contains("one"));
     assert!(runs(&page, "main") >= so_far);
 }
@@ -189,12 +188,8 @@ targets:
         bad = failing.url(),
         refused = refused.address,
     );
-    let setup = || {
-        Setup::new(&text)
-            .file("password.txt", "hunter-file\n")
-            .env("SECRET", "hunter-env")
-            .arg("--log.level=debug")
-    };
+    let setup =
+        || Setup::new(&text).file("password.txt", "hunter-file\n").env("SECRET", "hunter-env").arg("--log.level=debug");
     let exporter = setup().start();
     let names = ["basic", "bearer", "env", "file", "url", "header", "proxy"];
     exporter.wait_until("every target was probed", |page| {
