@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::support::client;
 use crate::support::exporter::{Exporter, Setup};
 use crate::support::has_tool;
-use crate::support::peer::{self, http, tcp};
+use crate::support::peer::{http, tcp};
 use crate::support::pki::Authority;
 use crate::support::prometheus::PACKAGE;
 use crate::support::scrape::Page;
@@ -34,7 +34,7 @@ fn varied() -> Varied {
         "modules": {
             "http": {"prober": "http", "http": {"preferred_ip_protocol": "ip4", "tls_config": {"ca_file": "ca.pem"}}},
             "tcp": {"prober": "tcp", "tcp": {"query_response": [
-                {"expect": "^220 ([^ ]+)", "labels": [{"name": "banner", "value": "$${1}"}]}]}},
+                {"expect": "^220 ([^ ]+)", "labels": [{"name": "banner", "value": "${1}"}]}]}},
         },
         "targets": [
             {"name": "secure", "target": secure.url(), "module": "http", "http": {
