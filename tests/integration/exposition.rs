@@ -156,3 +156,19 @@ fn the_other_pages_answer() {
     assert_eq!(chain[0]["subject"], "CN=127.0.0.1");
     assert_eq!(exporter.get("/api/v1/targets/nobody").status, 404);
 }
+
+#[test]
+fn documents_and_rules_speak_of_metrics_that_exist() {
+    let varied = varied();
+    let page = varied.exporter.scrape();
+    for file in ["README.md", "CHANGELOG.md", "docs/benchmarks.md", "alerting/prometheus/uptime.rules.yml"] {
+        let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names = words.filter(|word| word.starts_with("probe_") || word.starts_with("uptime_exporter_"));
+        for name in names.filter(|name| !name.ends_with('_')) {
+            let family =
+                ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+            assert!(page.families().contains_key(family) || page.families().contains_key(name), "{file}: {name}");
+        }
+    }
+}
