@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
     let app = match App::load(&cli.config_file, cli.auto_reload()).await {
         Ok(app) => app,
-        Err(problems) => return fail(MISUSED, &problems),
+        Err(problems) => return fail(MISUSED, &problems.to_string()),
     };
     if cli.config_check {
         println!("{}: ok, {}", cli.config_file.display(), app.summary());
@@ -68,6 +68,6 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
 
 /// For whoever typed the command; the log is for what happens later.
 fn fail(code: u8, problems: &str) -> ExitCode {
-    eprintln!("{}", problems.trim_end());
+    eprintln!("{problems}");
     ExitCode::from(code)
 }

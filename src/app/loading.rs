@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fleet::Wanted;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigErrors};
 use crate::probe::{Prober, Shared};
 use crate::state::{State, TargetState};
 
@@ -24,25 +24,44 @@ pub(super) struct Loaded {
     pub(super) targets: Vec<Wanted<Prober>>,
 }
 
-/// Loads off the runtime's threads: files and trust stores may take long, and runs must not wait for them.
-///
-/// # Errors
-/// Every problem, one a line.
-pub(super) async fn load(input: Input, state: &State) -> Result<Loaded, String> {
-    let current = state.targets();
-    match tokio::task::spawn_blocking(move || load_now(&input, &current)).await {
-        Ok(result) => result,
-        Err(error) => Err(format!("loading the config failed: {error}; this is a bug of the exporter")),
+/// Why a config was not loaded. Printed as every problem on a line of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Config(ConfigErrors),
+    /// Settings that are in order each by itself, but of which no prober can be built.
+    #[error("{}", .0.join("\n"))]
+    Probers(Vec<String>),
+    #[error("loading the config failed: {0}; this is a bug of the exporter")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+impl LoadError {
+    /// Each problem by itself, for the log.
+    pub(super) fn problems(&self) -> Vec<String> {
+        match self {
+            Self::Config(errors) => {
+                errors.problems().iter().take(ConfigErrors::MAX_PRINTED).map(ToString::to_string).collect()
+            }
+            Self::Probers(problems) => problems.clone(),
+            Self::Panicked(_) => vec![self.to_string()],
+        }
     }
 }
 
+/// Loads off the runtime's threads: files and trust stores may take long, and runs must not wait for them.
+pub(super) async fn load(input: Input, state: &State) -> Result<Loaded, LoadError> {
+    let current = state.targets();
+    tokio::task::spawn_blocking(move || load_now(&input, &current)).await.map_err(LoadError::Panicked)?
+}
+
 /// Builds a prober for each target that is not among `current` as it is.
-fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, String> {
+fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadError> {
     let loaded = match input {
         Input::File(path) => config::load(path),
         Input::Before(source) => source.config(),
     };
-    let mut config = loaded.map_err(|problems| problems.to_string())?;
+    let mut config = loaded.map_err(LoadError::Config)?;
     // One for each load: what the system trusts and how it resolves may have changed. Targets that stay as they are
     // keep theirs.
     let shared = Arc::new(Shared::default());
@@ -67,5 +86,9 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, Strin
             }
         }
     }
-    if problems.is_empty() { Ok(Loaded { config: Arc::new(config), targets }) } else { Err(problems.join("\n")) }
+    if problems.is_empty() {
+        Ok(Loaded { config: Arc::new(config), targets })
+    } else {
+        Err(LoadError::Probers(problems))
+    }
 }

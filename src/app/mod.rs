@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use listen::{BindError, bind};
+pub use loading::LoadError;
 
 use crate::config::{Config, Target};
 use crate::probe::Prober;
@@ -68,8 +69,8 @@ impl App {
     /// Loads the config and builds every prober, and starts nothing.
     ///
     /// # Errors
-    /// Every problem of the config, one a line.
-    pub async fn load(path: impl Into<PathBuf>, auto_reload: Option<Duration>) -> Result<Self, String> {
+    /// Every problem of the config.
+    pub async fn load(path: impl Into<PathBuf>, auto_reload: Option<Duration>) -> Result<Self, LoadError> {
         let path = path.into();
         let telemetry = Arc::new(Telemetry::new());
         let state = State::default();
@@ -164,7 +165,7 @@ impl Running {
     async fn reload_for(&mut self, answer: ReloadRequest) -> Result<(), Stopped> {
         let result = self.reload(Input::File(self.path.clone()), "request").await?;
         // Whoever asked may have gone.
-        let _ = answer.send(result);
+        let _ = answer.send(result.map_err(|error| error.to_string()));
         Ok(())
     }
 
@@ -178,20 +179,20 @@ impl Running {
     }
 
     /// Loads the config and takes it over. A config with problems changes nothing.
-    async fn reload(&mut self, input: Input, trigger: &'static str) -> Result<Result<(), String>, Stopped> {
+    async fn reload(&mut self, input: Input, trigger: &'static str) -> Result<Result<(), LoadError>, Stopped> {
         match self.stop.run_until_cancelled(load(input, &self.state)).await.ok_or(Stopped)? {
             Ok(loaded) => {
                 self.watch.renew(&loaded.config);
                 self.take_over(loaded, trigger);
                 Ok(Ok(()))
             }
-            Err(problems) => {
+            Err(error) => {
                 self.telemetry.config_loaded(Err(()));
-                for problem in problems.lines() {
+                for problem in error.problems() {
                     error!(trigger, problem, "The config has a problem.");
                 }
                 error!(trigger, "The config was not loaded; the one before stays in force.");
-                Ok(Err(problems))
+                Ok(Err(error))
             }
         }
     }
@@ -199,7 +200,7 @@ impl Running {
     /// From here on nothing fails and nothing waits, so nothing is half applied.
     fn take_over(&mut self, loaded: Loaded, trigger: &'static str) {
         for warning in &loaded.config.warnings {
-            warn!(warning, "The config is in order, but.");
+            warn!(warning, "The config is good, but may not be what is meant.");
         }
         open_files::check(loaded.targets.len());
         let changes = self.fleet.apply(loaded.targets, Instant::now());

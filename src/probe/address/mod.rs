@@ -265,6 +265,9 @@ fn family_name(family: IpFamily) -> &'static str {
 
 fn silence(names: &Names, host: &str) -> Failure {
     let servers: Vec<String> = names.stub.servers().iter().map(ToString::to_string).collect();
+    if servers.is_empty() {
+        return Failure::new(Reason::DnsTimeout, format!("there is no name server to ask about {host}"));
+    }
     let which = if servers.len() == 1 { "name server" } else { "name servers" };
     Failure::new(Reason::DnsTimeout, format!("no answer about {host} from {which} {}", servers.join(", ")))
 }

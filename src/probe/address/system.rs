@@ -172,6 +172,13 @@ mod tests {
     }
 
     #[test]
+    fn underscores_and_other_scripts_are_names_too() {
+        let plain = "nameserver 192.0.2.53\n";
+        assert_eq!(candidates(plain, "my_host.test"), ["my_host.test."]);
+        assert_eq!(candidates(plain, "b\u{fc}cher.test"), ["xn--bcher-kva.test."]);
+    }
+
+    #[test]
     fn names_that_cannot_be_are_refused() {
         let names = names("nameserver 192.0.2.53\nsearch a.test\n");
         for bad in ["", "a..b", &"x".repeat(64), &"x.".repeat(200)] {

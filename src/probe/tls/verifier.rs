@@ -52,7 +52,7 @@ impl fmt::Debug for RecordingVerifier {
     }
 }
 
-/// Carries a [`Failure`] through rustls to [`super::classify`].
+/// Carries a [`Failure`] through rustls to [`super::classify()`].
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.sentence)]
 pub(super) struct Refusal(pub(super) Failure);
