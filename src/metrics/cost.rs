@@ -1,7 +1,8 @@
 //! What a page costs, for `docs/decisions/0001-page-rendering.md`. Not a test of anything; run by hand:
 //! `cargo test --release --lib metrics::cost -- --ignored --nocapture`.
 
-#![allow(clippy::unwrap_used)]
+// It measures, so it wants the real clock.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::io::Write;
 use std::time::{Duration, Instant};
