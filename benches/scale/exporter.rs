@@ -103,13 +103,13 @@ targets:
         Duration::from_millis(ticks * 10)
     }
 
-    /// Resident now and at most, in megabytes of a million bytes.
-    pub(crate) fn memory(&self) -> (f64, f64) {
+    /// Megabytes of a million bytes: resident, what of it is not the program file's own pages, and the most there was.
+    pub(crate) fn memory(&self) -> [f64; 3] {
         let status = self.proc("status");
         let megabytes = |key: &str| {
             let line = status.lines().find(|line| line.starts_with(key)).unwrap();
             line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
         };
-        (megabytes("VmRSS:"), megabytes("VmHWM:"))
+        ["VmRSS:", "RssAnon:", "VmHWM:"].map(megabytes)
     }
 }

@@ -86,8 +86,8 @@ fn main() {
     }
     if !probing.is_empty() {
         println!(
-            "| scenario | probes/s | CPU ms per probe | RSS | peak | gap error p50 / p99 / max | skipped | failed | lost |\n\
-             |---|---|---|---|---|---|---|---|---|"
+            "| scenario | probes/s | CPU ms per probe | RSS | anonymous | peak | gap error p50 / p99 / max | skipped | failed | lost |\n\
+             |---|---|---|---|---|---|---|---|---|---|"
         );
         probing.iter().for_each(|row| println!("{row}"));
         println!();
@@ -154,13 +154,14 @@ fn probe(scenario: &Scenario, options: &Options) -> String {
     let arrivals = peer.report(scenario.interval);
     let after = exporter.counters();
     let runs = after.runs - before.runs;
-    let (rss, peak) = exporter.memory();
+    let [rss, anonymous, peak] = exporter.memory();
     format!(
-        "| {} | {:.0} | {:.3} | {:.1} MB | {:.1} MB | {:.2} / {:.2} / {:.1} ms | {} | {} | {} |",
+        "| {} | {:.0} | {:.3} | {:.1} MB | {:.1} MB | {:.1} MB | {:.2} / {:.2} / {:.1} ms | {} | {} | {} |",
         scenario.name,
         runs / elapsed.as_secs_f64(),
         cpu.as_secs_f64() * 1000.0 / runs,
         rss,
+        anonymous,
         peak,
         arrivals.p50,
         arrivals.p99,
