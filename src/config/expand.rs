@@ -161,7 +161,7 @@ fn scalar(
         [Piece::Literal(""), Piece::Variable { .. }, Piece::Literal("")] | [Piece::Variable { .. }]
     );
     let node = if whole { typed(&expanded) } else { Node::Text(expanded.clone()) };
-    problems.expanded(Expansion { file: at.file, path: at.path(), written: text.to_owned(), expanded, variables });
+    problems.expanded(at, Expansion { written: text.to_owned(), expanded }, variables);
     Some(node)
 }
 

@@ -172,7 +172,7 @@ pub enum HttpAuth {
 }
 
 /// Client credentials grant, RFC 6749 section 4.4.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OAuth2Settings {
     pub client_id: String,
     pub client_secret: Secret,
@@ -183,7 +183,21 @@ pub struct OAuth2Settings {
     pub proxy: ProxySettings,
 }
 
-#[derive(Clone, Debug, Default)]
+impl fmt::Debug for OAuth2Settings {
+    /// Parameters may be secrets too, so only their names show.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.endpoint_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OAuth2Settings")
+            .field("client_id", &self.client_id)
+            .field("token_url", &super::masked::mask_url(self.token_url.as_str()))
+            .field("scopes", &self.scopes)
+            .field("endpoint_params", &names)
+            .field("proxy", &self.proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Default)]
 pub enum ProxySettings {
     #[default]
     Direct,
@@ -202,6 +216,29 @@ pub enum ProxySettings {
         no_proxy: Option<String>,
         connect_headers: http::HeaderMap,
     },
+}
+
+impl fmt::Debug for ProxySettings {
+    /// Proxy URLs carry passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |url: &url::Url| super::masked::mask_url(url.as_str());
+        match self {
+            Self::Direct => f.write_str("Direct"),
+            Self::Url { url, no_proxy, connect_headers } => f
+                .debug_struct("Url")
+                .field("url", &shown(url))
+                .field("no_proxy", no_proxy)
+                .field("connect_headers", connect_headers)
+                .finish(),
+            Self::Environment { http, https, no_proxy, connect_headers } => f
+                .debug_struct("Environment")
+                .field("http", &http.as_deref().map(shown))
+                .field("https", &https.as_deref().map(shown))
+                .field("no_proxy", no_proxy)
+                .field("connect_headers", connect_headers)
+                .finish(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::node::{Node, lookup_mut};
+use super::node::Node;
 use super::position::{Positions, nests_deeper_than};
 use super::problem::{FileId, KeyPath, Problems, Step};
 
@@ -125,6 +125,9 @@ fn parse_yaml(text: &str, state: &Build) -> Result<Node, SyntaxError> {
         let message = error.to_string();
         let message = if state.budget.get() < 0 || message.contains("repetition limit exceeded") {
             "aliases (*name) expand to far more than the file itself; write out what is meant".to_owned()
+        } else if message.contains("recursion limit exceeded") {
+            // Nesting that is written out was measured before.
+            "an alias (*name) stands inside what it names, or aliases nest too deep".to_owned()
         } else {
             format!("not valid YAML: {}", yaml_sentence(&message))
         };
@@ -168,31 +171,61 @@ fn parse_json(text: &str, state: &Build) -> Result<Node, SyntaxError> {
 /// What the YAML crate drops is put back: the text of floats, and binary data.
 fn restore_scalars(text: &str, node: &mut Node, state: &Build, file: FileId, problems: &mut Problems) {
     let has_binary = text.contains("!!binary") || text.contains("tag:yaml.org,2002:binary");
-    let floats = state.floats.take();
-    let strings = if has_binary { state.strings.take() } else { Vec::new() };
-    if floats.is_empty() && strings.is_empty() {
-        return;
+    if has_binary || state.has_floats.get() {
+        let positions = Positions::new(text);
+        Restore { positions, has_binary, file, problems, path: KeyPath::default() }.walk(node);
     }
-    let positions = Positions::new(text);
-    for path in floats {
-        if let (Some((literal, _)), Some(Node::Float(_, text))) = (positions.scalar(&path), lookup_mut(node, &path)) {
-            *text = literal.into();
-        }
-    }
-    for path in strings {
-        let Some((literal, true)) = positions.scalar(&path) else { continue };
-        let Some(place) = lookup_mut(node, &path) else { continue };
-        use base64::Engine as _;
-        let packed: String = literal.split_whitespace().collect();
-        match base64::engine::general_purpose::STANDARD.decode(packed) {
-            Ok(bytes) => {
-                *place = match String::from_utf8(bytes) {
-                    Ok(text) => Node::Text(text),
-                    Err(error) => Node::Binary(error.into_bytes()),
+}
+
+struct Restore<'p> {
+    positions: Positions,
+    has_binary: bool,
+    file: FileId,
+    problems: &'p mut Problems,
+    path: KeyPath,
+}
+
+impl Restore<'_> {
+    fn walk(&mut self, node: &mut Node) {
+        match node {
+            Node::Float(_, text) => {
+                if let Some((literal, _)) = self.positions.scalar(&self.path) {
+                    *text = literal.into();
                 }
             }
-            Err(_) => problems.add_path(file, path, "is tagged !!binary but is not base64"),
+            Node::Text(_) if self.has_binary => {
+                if let Some((literal, true)) = self.positions.scalar(&self.path) {
+                    use base64::Engine as _;
+                    let packed: String = literal.split_whitespace().collect();
+                    match base64::engine::general_purpose::STANDARD.decode(packed) {
+                        Ok(bytes) => {
+                            *node = String::from_utf8(bytes).map_or_else(|e| Node::Binary(e.into_bytes()), Node::Text)
+                        }
+                        Err(_) => {
+                            let message = "is tagged !!binary but is not base64";
+                            self.problems.add_path(self.file, self.path.clone(), message);
+                        }
+                    }
+                }
+            }
+            Node::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.below(Step::Index(index), item);
+                }
+            }
+            Node::Map(entries) => {
+                for (key, child) in entries {
+                    self.below(Step::Key(key.as_str().into()), child);
+                }
+            }
+            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Text(_) | Node::Binary(_) => {}
         }
+    }
+
+    fn below(&mut self, step: Step, node: &mut Node) {
+        self.path.0.push(step);
+        self.walk(node);
+        self.path.0.pop();
     }
 }
 
@@ -202,10 +235,7 @@ struct Build {
     budget: Cell<i64>,
     path: RefCell<Vec<Step>>,
     duplicates: RefCell<Vec<KeyPath>>,
-    floats: RefCell<Vec<KeyPath>>,
-    /// Scalars that may be binary; gathered only for files that have such.
-    strings: RefCell<Vec<KeyPath>>,
-    has_binary: bool,
+    has_floats: Cell<bool>,
 }
 
 impl Build {
@@ -217,9 +247,7 @@ impl Build {
             budget: Cell::new(budget),
             path: RefCell::default(),
             duplicates: RefCell::default(),
-            floats: RefCell::default(),
-            strings: RefCell::default(),
-            has_binary: text.contains("!!binary") || text.contains("tag:yaml.org,2002:binary"),
+            has_floats: Cell::new(false),
         }
     }
 
@@ -244,9 +272,6 @@ impl Build {
     fn text<E: de::Error>(&self, text: &str) -> Result<Node, E> {
         // Paid for before it is copied: a large text may be aliased a thousand times.
         self.spend(1 + text.len())?;
-        if self.has_binary {
-            self.strings.borrow_mut().push(self.here());
-        }
         Ok(Node::Text(text.to_owned()))
     }
 }
@@ -308,7 +333,7 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
         self.0.spend(1)?;
-        self.0.floats.borrow_mut().push(self.0.here());
+        self.0.has_floats.set(true);
         Ok(Node::Float(value, value.to_string().into()))
     }
 

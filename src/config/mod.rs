@@ -59,10 +59,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
 
 /// The main file as it was read: kept so that a change of a target file or a secret can be taken up without looking
 /// at the main file again, which somebody may be in the middle of editing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Source {
     path: PathBuf,
     text: Arc<str>,
+}
+
+impl std::fmt::Debug for Source {
+    /// Without the text, which has secrets in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Source {

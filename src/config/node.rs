@@ -3,9 +3,11 @@
 //! Ours rather than the YAML crate's: it keeps the text of floats (`1.10` is a fine header value), knows `!!binary`,
 //! keeps the order of keys, and leaves the YAML crate to `load`.
 
+use std::collections::{HashMap, HashSet};
+
 use sha2::{Digest, Sha256};
 
-use super::problem::{At, KeyPath, Problems, Step};
+use super::problem::{At, Problems};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
@@ -102,9 +104,11 @@ impl Node {
             | Self::List(_) => Vec::new(),
         };
         if let Self::Map(over) = over {
+            let places: HashMap<String, usize> =
+                entries.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)).collect();
             for (key, node) in over {
-                match entries.iter_mut().find(|(name, _)| name == key) {
-                    Some(entry) => entry.1 = node.clone(),
+                match places.get(key) {
+                    Some(place) => entries[*place].1 = node.clone(),
                     None => entries.push((key.clone(), node.clone())),
                 }
             }
@@ -138,6 +142,7 @@ pub(super) fn merge_keys(node: &mut Node, at: &At<'_>, problems: &mut Problems) 
                 | Node::Text(_)
                 | Node::Binary(_)) => vec![one],
             };
+            let mut own: HashSet<String> = entries.iter().map(|(key, _)| key.clone()).collect();
             for source in sources {
                 let Node::Map(source) = source else {
                     let message =
@@ -146,7 +151,7 @@ pub(super) fn merge_keys(node: &mut Node, at: &At<'_>, problems: &mut Problems) 
                     continue;
                 };
                 for (key, child) in source {
-                    if !entries.iter().any(|(name, _)| *name == key) {
+                    if own.insert(key.clone()) {
                         entries.push((key, child));
                     }
                 }
@@ -154,19 +159,6 @@ pub(super) fn merge_keys(node: &mut Node, at: &At<'_>, problems: &mut Problems) 
         }
         Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(..) | Node::Text(_) | Node::Binary(_) => {}
     }
-}
-
-/// The node at `path`, when there is one.
-pub(super) fn lookup_mut<'a>(root: &'a mut Node, path: &KeyPath) -> Option<&'a mut Node> {
-    let mut node = root;
-    for step in &path.0 {
-        node = match (node, step) {
-            (Node::Map(entries), Step::Key(key)) => &mut entries.iter_mut().find(|(name, _)| **name == **key)?.1,
-            (Node::List(items), Step::Index(index)) => items.get_mut(*index)?,
-            _ => return None,
-        };
-    }
-    Some(node)
 }
 
 #[cfg(test)]

@@ -14,7 +14,12 @@ pub(super) struct Positions {
     places: Vec<Place>,
     root: Option<usize>,
     anchors: HashMap<usize, usize>,
+    /// For mappings of many entries: the first and the last of each key.
+    large: HashMap<usize, HashMap<String, (usize, usize)>>,
 }
+
+/// Mappings with more entries are indexed.
+const LARGE: usize = 64;
 
 struct Place {
     /// Of the value; entries of a mapping keep their key's line beside.
@@ -43,7 +48,7 @@ struct Open {
 
 impl Positions {
     pub(super) fn new(text: &str) -> Self {
-        let mut map = Self { places: Vec::new(), root: None, anchors: HashMap::new() };
+        let mut map = Self { places: Vec::new(), root: None, anchors: HashMap::new(), large: HashMap::new() };
         let mut open: Vec<Open> = Vec::new();
         let mut parser = Parser::new_from_str(text);
         while let Some(Ok((event, span))) = parser.next_event() {
@@ -65,7 +70,22 @@ impl Positions {
             };
             map.add(&mut open, Place { line, kind }, anchor);
         }
+        map.index();
         map
+    }
+
+    fn index(&mut self) {
+        for (place, node) in self.places.iter().enumerate() {
+            let Kind::Map(entries) = &node.kind else { continue };
+            if entries.len() <= LARGE {
+                continue;
+            }
+            let mut keys: HashMap<String, (usize, usize)> = HashMap::with_capacity(entries.len());
+            for (position, entry) in entries.iter().enumerate() {
+                keys.entry(entry.key.clone()).or_insert((position, position)).1 = position;
+            }
+            self.large.insert(place, keys);
+        }
     }
 
     fn add(&mut self, open: &mut Vec<Open>, place: Place, anchor: usize) {
@@ -126,21 +146,27 @@ impl Positions {
     }
 
     fn child_within(&self, place: usize, step: &Step, which: Which, merges: usize) -> Option<(usize, usize)> {
-        match (&self.places[self.behind_aliases(place)].kind, step) {
+        let place = self.behind_aliases(place);
+        match (&self.places[place].kind, step) {
             (Kind::List(items), Step::Index(index)) => {
                 let child = *items.get(*index)?;
                 Some((child, self.places[child].line))
             }
             (Kind::Map(entries), Step::Key(key)) => {
                 let named = |entry: &&Entry| *entry.key == **key;
-                let own = match which {
-                    Which::First => entries.iter().find(named),
-                    Which::Last => entries.iter().rev().find(named),
+                let own = match (self.large.get(&place), which) {
+                    (None, Which::First) => entries.iter().find(named),
+                    (None, Which::Last) => entries.iter().rev().find(named),
+                    (Some(keys), Which::First) => keys.get(&**key).map(|(first, _)| &entries[*first]),
+                    (Some(keys), Which::Last) => keys.get(&**key).map(|(_, last)| &entries[*last]),
                 };
                 if let Some(entry) = own {
                     return Some((entry.value, entry.line));
                 }
                 let merges = merges.checked_sub(1)?;
+                if self.large.get(&place).is_some_and(|keys| !keys.contains_key("<<")) {
+                    return None;
+                }
                 entries
                     .iter()
                     .filter(|entry| entry.key == "<<")
@@ -174,7 +200,13 @@ impl Positions {
 pub(super) fn nests_deeper_than(text: &str, limit: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut parser = Parser::new_from_str(text);
-    while let Some(Ok((event, span))) = parser.next_event() {
+    loop {
+        let (event, span) = match parser.next_event() {
+            Some(Ok(event)) => event,
+            // It looks ahead for a `:` behind all the brackets, and gives up at 255 of them.
+            Some(Err(error)) => return error.info().contains("recursion limit").then(|| error.marker().line()),
+            None => return None,
+        };
         match event {
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 depth += 1;
@@ -183,7 +215,7 @@ pub(super) fn nests_deeper_than(text: &str, limit: usize) -> Option<usize> {
                 }
             }
             Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
-            Event::StreamEnd => break,
+            Event::StreamEnd => return None,
             Event::Nothing
             | Event::StreamStart
             | Event::DocumentStart(_)
@@ -192,7 +224,6 @@ pub(super) fn nests_deeper_than(text: &str, limit: usize) -> Option<usize> {
             | Event::Scalar(..) => {}
         }
     }
-    None
 }
 
 #[cfg(test)]
@@ -238,6 +269,10 @@ twice: 2
     fn nesting_is_counted_up_to_the_limit() {
         assert_eq!(nests_deeper_than("a: [[1], [2]]", 3), None);
         assert_eq!(nests_deeper_than("a:\n - [[1]]", 3), Some(2));
-        assert_eq!(nests_deeper_than(&"[".repeat(1_000_000), 100), Some(1));
+        for unit in ["[", "{", "- ", "? ", "[a: ", "{a: ", "- a:\n"] {
+            if unit != "- a:\n" {
+                assert_eq!(nests_deeper_than(&unit.repeat(1_000_000), 60), Some(1), "{unit}");
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! A place is a chain of keys from the root of a file ([`At`] while walking, [`KeyPath`] when kept). Lines are looked
 //! up once, at the end, and only when there is something to report.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -109,6 +109,15 @@ pub(super) struct Found {
     first: Option<(FileId, KeyPath)>,
 }
 
+impl Found {
+    fn is_missing(&self) -> bool {
+        self.message.starts_with(REQUIRED)
+    }
+}
+
+/// How the message of a missing key begins.
+pub(super) const REQUIRED: &str = "is required";
+
 /// A file that takes part, for the report.
 #[derive(Debug)]
 struct ReportFile {
@@ -122,17 +131,15 @@ pub(super) struct Problems {
     files: Vec<ReportFile>,
     found: Vec<Found>,
     /// Values from the environment, and how the file writes them.
-    expansions: Vec<Expansion>,
+    expansions: HashMap<(FileId, KeyPath), Expansion>,
+    /// Every variable that was expanded, by its name.
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Expansion {
-    pub(super) file: FileId,
-    pub(super) path: KeyPath,
     pub(super) written: String,
     pub(super) expanded: String,
-    /// Name and value of each variable.
-    pub(super) variables: Vec<(String, String)>,
 }
 
 impl Problems {
@@ -172,8 +179,9 @@ impl Problems {
         self.found.push(Found { file, path, line: None, message: message.into(), first: Some(first) });
     }
 
-    pub(super) fn expanded(&mut self, expansion: Expansion) {
-        self.expansions.push(expansion);
+    pub(super) fn expanded(&mut self, at: &At<'_>, expansion: Expansion, variables: Vec<(String, String)>) {
+        self.expansions.insert((at.file, at.path()), expansion);
+        self.variables.extend(variables);
     }
 
     pub(super) fn count(&self) -> usize {
@@ -197,7 +205,11 @@ impl Problems {
     pub(super) fn into_errors(mut self) -> ConfigErrors {
         let mut maps: HashMap<FileId, Option<Positions>> = HashMap::new();
         let mut rows = Vec::with_capacity(self.found.len());
-        let found = std::mem::take(&mut self.found);
+        let mut found = std::mem::take(&mut self.found);
+        // A value of the wrong type is left out by the reader, and then missed; the first says it all.
+        let places: std::collections::HashSet<_> =
+            found.iter().filter(|p| !p.is_missing()).map(|p| (p.file, p.path.clone())).collect();
+        found.retain(|p| !p.is_missing() || !places.contains(&(p.file, p.path.clone())));
         for problem in found {
             // The second of two equal keys is the one at fault; a lookup finds the last.
             let line = problem.line.or_else(|| self.line(&mut maps, problem.file, &problem.path, Which::Last));
@@ -242,16 +254,16 @@ impl Problems {
     fn redact(&self, problem: &Found) -> String {
         const LONG_ENOUGH_TO_TELL: usize = 4;
         let mut message = problem.message.clone();
-        for expansion in &self.expansions {
-            if expansion.file == problem.file && expansion.path == problem.path && !expansion.expanded.is_empty() {
-                message = message.replace(&expansion.expanded, &expansion.written);
-                let escaped = expansion.expanded.escape_debug().to_string();
-                message = message.replace(&escaped, &expansion.written);
-            }
-            for (name, value) in &expansion.variables {
-                if value.len() >= LONG_ENOUGH_TO_TELL {
-                    message = message.replace(value.as_str(), &format!("${{{name}}}"));
-                }
+        if let Some(expansion) = self.expansions.get(&(problem.file, problem.path.clone()))
+            && !expansion.expanded.is_empty()
+        {
+            message = message.replace(&expansion.expanded, &expansion.written);
+            let escaped = expansion.expanded.escape_debug().to_string();
+            message = message.replace(&escaped, &expansion.written);
+        }
+        for (name, value) in &self.variables {
+            if value.len() >= LONG_ENOUGH_TO_TELL {
+                message = message.replace(value.as_str(), &format!("${{{name}}}"));
             }
         }
         message
@@ -335,6 +347,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     };
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= 3 * limit)
         .map(|candidate| (distance(&word.to_ascii_lowercase(), &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()

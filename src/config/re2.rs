@@ -200,7 +200,8 @@ mod tests {
             (r"^\Q(", "(", "a"),
             (r"\<b\>", "<b>", "b"),
             (r"^\x41\101\0$", "AA\0", "AA"),
-            (r"^+OK", "+OK", "-ERR"),
+            // blackbox_exporter's own example: a repeated `^` in RE2 too, not a plus sign.
+            (r"^+OK", "OK", "+OK"),
             (r"^\s$", " ", "\u{b}"),
             (r"^[\s]$", "\t", "\u{b}"),
             (r"^\p{Greek}$", "α", "a"),

@@ -16,8 +16,11 @@ use super::problem::{At, KeyPath, Problems, list_of, nearest};
 
 /// Reads `node` as a `T`; problems are noted, and what they concern is left out.
 pub(super) fn read<T: DeserializeOwned + Default>(node: &Node, at: &At<'_>, problems: &mut Problems) -> T {
+    const MAX_ROUNDS: usize = 200;
     let notes = Notes::default();
+    let mut rounds = 0;
     let value = loop {
+        rounds += 1;
         match T::deserialize(Shape { node, at: *at, notes: &notes, secret: false }) {
             Ok(value) => break value,
             Err(error) => {
@@ -26,7 +29,7 @@ pub(super) fn read<T: DeserializeOwned + Default>(node: &Node, at: &At<'_>, prob
                 // Each round sets at least one more place aside, so this ends.
                 let known = !notes.set_aside.borrow_mut().insert(path.clone());
                 notes.found.borrow_mut().push((path, error.message));
-                if root || known {
+                if root || known || rounds == MAX_ROUNDS {
                     break T::default();
                 }
             }

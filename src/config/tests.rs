@@ -1,14 +1,459 @@
-//! Tests of whole configs.
+//! Tests of whole configs: the fixtures, and what no fixture can hold.
 #![allow(clippy::unwrap_used)]
+
+use std::fs;
 
 use super::*;
 
+const SECRET: &str = "hunter2-of-the-environment";
+
+/// What fixtures may expand.
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "FIXTURE_SECRET" => Some(SECRET.to_owned()),
+        "FIXTURE_HOST" => Some("127.0.0.1".to_owned()),
+        "FIXTURE_FAILURES" => Some("3".to_owned()),
+        "HTTPS_PROXY" => Some("ftp://u:hunter2@127.0.0.1".to_owned()),
+        _ => None,
+    }
+}
+
 fn config(text: &str) -> Result<Config, ConfigErrors> {
-    Source::new("config.yaml", text).config_with(&|_| None)
+    Source::new("config.yaml", text).config_with(&environment)
+}
+
+fn fixtures(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(Path::new("tests/fixtures").join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// A new rule is a new file. `UPDATE_FIXTURES=1` writes what is said now; read it before it is committed.
+#[test]
+fn every_invalid_fixture_is_refused_in_the_expected_words() {
+    let mut wrong = Vec::new();
+    let files = fixtures("invalid");
+    assert!(files.len() >= 60, "{}", files.len());
+    for file in files {
+        let errors = match Source::read(&file).and_then(|source| source.config_with(&environment)) {
+            Ok(_) => panic!("{} was accepted", file.display()),
+            Err(errors) => format!("{errors}\n"),
+        };
+        assert!(!errors.contains("hunter"), "{} shows a secret:\n{errors}", file.display());
+        let expected = file.with_extension("txt");
+        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+            fs::write(&expected, &errors).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != errors {
+            wrong.push(format!("{}:\n{errors}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "other words than expected:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn the_least_config_works() {
-    let config = config("targets: [{name: a, target: 'https://example.com/'}]").unwrap();
-    assert_eq!(config.targets.len(), 1);
+fn every_valid_fixture_is_accepted_and_shows_no_secret() {
+    for file in fixtures("valid") {
+        let config = Source::read(&file).unwrap().config_with(&environment);
+        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(!config.masked_yaml.contains("hunter"), "{}", config.masked_yaml);
+        assert!(!format!("{config:?}").contains("hunter"), "{}", file.display());
+    }
+}
+
+fn everything() -> Config {
+    Source::read(Path::new("tests/fixtures/valid/everything.yaml")).unwrap().config_with(&environment).unwrap()
+}
+
+fn target<'c>(config: &'c Config, name: &str) -> &'c Target {
+    config.targets.iter().find(|target| target.name.as_str() == name).unwrap_or_else(|| panic!("no target {name}"))
+}
+
+fn http_settings(target: &Target) -> &Arc<HttpSettings> {
+    match &target.probe {
+        ProbeSpec::Http { settings, .. } => settings,
+        ProbeSpec::Tcp { .. } => panic!("{} is a tcp target", target.name),
+    }
+}
+
+fn tcp_settings(target: &Target) -> &Arc<TcpSettings> {
+    match &target.probe {
+        ProbeSpec::Tcp { settings, .. } => settings,
+        ProbeSpec::Http { .. } => panic!("{} is an http target", target.name),
+    }
+}
+
+#[test]
+fn every_key_has_its_effect() {
+    let config = everything();
+    let names: Vec<_> = config.targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["from-a-file", "https://a.example.com/", "https://u:<secret>@b.example.com/", "mail", "nine", "plain", "shop"]
+    );
+    assert_eq!(config.refresh_interval, Duration::from_secs(60));
+
+    let shop = target(&config, "shop");
+    assert_eq!(shop.address, "https://me:<secret>@127.0.0.1/health");
+    assert_eq!(shop.module, "strict");
+    let labels: Vec<_> = shop.labels.iter().collect();
+    assert_eq!(labels, [("port", "443"), ("region", "override"), ("team", "shop"), ("version_", "1.10")]);
+    assert_eq!(
+        (shop.cadence.interval(), shop.cadence.timeout()),
+        (Duration::from_secs(5), Duration::from_millis(1500))
+    );
+    assert_eq!((shop.confirm.failures.get(), shop.confirm.retry_interval), (1, Duration::from_secs(1)));
+    assert_eq!(&*shop.latency_buckets, [0.1, 0.5, 1.0, 2.5]);
+
+    let http = http_settings(shop);
+    assert_eq!(http.method, "PUT");
+    assert_eq!(&http.body[..], b"{\"ping\": true}\n");
+    assert_eq!(http.host.as_deref(), Some("shop.example.com"));
+    assert!(!http.headers.contains_key("host"));
+    for (name, value) in [("x-version", "1.10"), ("x-count", "5"), ("x-on", "true"), ("user-agent", "probe")] {
+        assert_eq!(http.headers[name], value);
+    }
+    assert!(http.headers["authorization"].is_sensitive());
+    let many: Vec<_> = http.headers.get_all("x-many").iter().map(|value| value.to_str().unwrap()).collect();
+    assert_eq!(many, ["a", "b", "hunter2", "hunter2"]);
+    assert!(http.valid_status_codes.iter().any(|range| range.contains(304)));
+    assert_eq!(http.valid_http_versions, [http::HttpVersion::Http11, http::HttpVersion::Http2]);
+    assert_eq!(http.body_size_limit, Some(3 << 19));
+    assert!(!http.follow_redirects && !http.enable_http2 && !http.fail_if_not_ssl && !http.keep_excerpt);
+    assert_eq!(http.ip, IpPreference { preferred: IpFamily::V4, fallback: false });
+    assert!(matches!(&http.auth, Some(http::HttpAuth::Basic { username, password })
+        if username == "me" && password.expose() == "hunter2"));
+    assert!(matches!(&http.proxy, http::ProxySettings::Url { url, no_proxy: Some(_), connect_headers }
+        if url.scheme() == "socks5" && connect_headers.len() == 1));
+    assert_eq!(http.tls.min_version, Some(tls::TlsVersion::Tls12));
+    let ProbeSpec::Http { url, .. } = &shop.probe else { panic!("shop is http") };
+    assert_eq!(url.as_str(), "https://127.0.0.1/health");
+    assert!(
+        matches!(&config.modules["strict"].settings, ModuleSettings::Http(module) if module.body[..] == b"hello\xff\xff"[..]
+        || module.body.starts_with(b"hello"))
+    );
+
+    let mail = target(&config, "mail");
+    assert!(mail.latency_buckets.is_empty());
+    let tcp = tcp_settings(mail);
+    assert_eq!(tcp.dns_servers, DnsServers::System);
+    assert!(tcp.keep_excerpt && tcp.tls_config.insecure_skip_verify);
+    assert_eq!(tcp.steps.len(), 4);
+    assert_eq!(tcp.steps[0].labels[0], ("smtp_host".to_owned(), "${host}".to_owned()));
+    assert_eq!(tcp.steps[1].send.as_deref(), Some(&b"EHLO ${1}\r"[..]));
+    assert!(tcp.steps[2].starttls);
+    assert!(matches!(&tcp.steps[3].expect, Some(tcp::Expect::Bytes(bytes)) if bytes == &[0xff, 0]));
+
+    let plain = target(&config, "plain");
+    assert_eq!(plain.module, "http_2xx");
+    assert_eq!((plain.cadence.interval(), plain.cadence.timeout()), (Duration::from_secs(30), Duration::from_secs(10)));
+    assert_eq!(plain.confirm.failures.get(), 3);
+    let servers = DnsServers::Servers(
+        ["192.0.2.53:53", "[2001:db8::1]:5353", "192.0.2.54:5353"].map(|server| server.parse().unwrap()).to_vec(),
+    );
+    assert_eq!(http_settings(plain).dns_servers, servers);
+    let agent = &http_settings(plain).headers["user-agent"];
+    assert_eq!(agent, concat!("uptime_exporter/", env!("CARGO_PKG_VERSION")));
+
+    let discovered = target(&config, "https://a.example.com/");
+    assert_eq!(discovered.labels.value("team"), Some("sd"));
+    assert_eq!(discovered.labels.value("__meta_x"), None);
+    assert_eq!(discovered.cadence.interval(), Duration::from_secs(60));
+    assert_eq!(discovered.cadence.timeout(), Duration::from_secs(3));
+    assert_eq!(target(&config, "from-a-file").labels.value("host"), Some("127.0.0.1"));
+
+    for warned in ["no_follow_redirects", "none-*.yaml", "empty.yaml"] {
+        assert!(config.warnings.iter().any(|warning| warning.contains(warned)), "{warned}: {:?}", config.warnings);
+    }
+}
+
+#[test]
+fn an_unedited_blackbox_file_gives_its_modules() {
+    let config = load(Path::new("tests/fixtures/valid/blackbox.yaml")).unwrap();
+    assert!(config.targets.is_empty());
+    let built = |name: &str| config.modules[name].probe_spec("127.0.0.1:1");
+    for name in ["http_2xx", "http_oauth2", "tcp_connect", "smtp_starttls", "pop3s_banner"] {
+        assert!(built(name).is_ok(), "{name}");
+    }
+    for name in ["icmp", "dns_udp", "grpc", "unix_socket", "websocket", "http3"] {
+        assert!(built(name).unwrap_err().contains("not built yet"), "{name}");
+    }
+    assert_eq!(config.modules["http_2xx"].timeout, Some(Duration::from_secs(5)));
+    assert_eq!(config.modules["tcp_connect"].timeout, None);
+}
+
+#[test]
+fn targets_that_want_the_same_share_it() {
+    let config = config(
+        "global: {dns_servers: [192.0.2.1]}
+modules: {m: {prober: http, http: {method: POST}}, t: {prober: tcp}}
+targets:
+  - {name: a, target: 127.0.0.1, module: m}
+  - {name: b, target: 127.0.0.2, module: m, labels: {x: y}, interval: 1m}
+  - {name: c, target: 127.0.0.3, module: m, http: {body: x}}
+  - {name: d, target: 127.0.0.4, module: m, http: {body: x}}
+  - {name: e, target: 127.0.0.5, module: m, evidence_body: false}
+  - {name: f, target: '127.0.0.1:1', module: t}
+  - {name: g, target: '127.0.0.1:2', module: t}
+",
+    )
+    .unwrap();
+    let settings = |name| http_settings(target(&config, name));
+    assert!(Arc::ptr_eq(settings("a"), settings("b")));
+    assert!(Arc::ptr_eq(settings("c"), settings("d")));
+    assert!(!Arc::ptr_eq(settings("a"), settings("c")));
+    assert!(!Arc::ptr_eq(settings("a"), settings("e")));
+    assert!(Arc::ptr_eq(tcp_settings(target(&config, "f")), tcp_settings(target(&config, "g"))));
+    let ModuleSettings::Http(module) = &config.modules["m"].settings else { panic!("m is http") };
+    assert!(Arc::ptr_eq(settings("a"), module));
+}
+
+#[test]
+fn a_fingerprint_changes_exactly_with_what_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    fs::write(folder.path().join("body.txt"), "one").unwrap();
+    let base = "global: {timeout: 4s}
+modules: {m: {prober: http, http: {body_file: body.txt, method: POST}}, other: {prober: http}}
+targets: [{name: a, target: 'http://127.0.0.1/', module: m, labels: {x: y}}]
+";
+    let fingerprint = |text: &str| {
+        let config = Source::new(path.clone(), text).config_with(&environment).unwrap();
+        target(&config, "a").fingerprint
+    };
+    let before = fingerprint(base);
+    for same in [
+        format!("# a comment\n{base}"),
+        base.replace("body_file: body.txt, method: POST", "method: POST, body_file: body.txt"),
+        base.replace("other: {prober: http}", "other: {prober: tcp}"),
+        base.replace("timeout: 4s", "timeout: 4s, interval: 15s"),
+        base.replace("targets: [", "targets: [{name: b, target: 127.0.0.9}, "),
+    ] {
+        assert_eq!(fingerprint(&same), before, "{same}");
+    }
+    for other in [
+        base.replace("timeout: 4s", "timeout: 3s"),
+        base.replace("timeout: 4s", "labels: {z: z}"),
+        base.replace("method: POST", "method: PUT"),
+        base.replace("127.0.0.1/", "127.0.0.1/x"),
+        base.replace("x: y", "x: z"),
+        base.replace("module: m,", "module: m, interval: 5s,"),
+        base.replace("module: m,", "module: m, confirm: {failures: 3},"),
+        base.replace("module: m,", "module: m, latency_buckets: [1],"),
+        base.replace("module: m,", "module: m, evidence_body: false,"),
+        base.replace("module: m,", "module: m, http: {compression: gzip},"),
+        base.replace("timeout: 4s", "timeout: 4s, dns_servers: [192.0.2.1]"),
+        base.replace("http://127", "http://u:p@127"),
+    ] {
+        assert_ne!(fingerprint(&other), before, "{other}");
+    }
+    assert_ne!(
+        fingerprint(&base.replace("http://127", "http://u:p@127")),
+        fingerprint(&base.replace("http://127", "http://u:q@127"))
+    );
+    fs::write(folder.path().join("body.txt"), "two").unwrap();
+    assert_ne!(fingerprint(base), before);
+}
+
+#[test]
+fn a_change_of_any_dependency_shows_and_the_remembered_text_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let main =
+        "targets: [{name: a, target: 127.0.0.1, http: {bearer_token_file: token}}]\ntarget_files: ['t/*.yaml']\n";
+    fs::write(at("config.yaml"), main).unwrap();
+    fs::write(at("token"), "one\n").unwrap();
+    fs::create_dir(at("t")).unwrap();
+    fs::write(at("t/a.yaml"), "- {name: b, target: 127.0.0.1}\n").unwrap();
+
+    let config = load(&at("config.yaml")).unwrap();
+    assert_eq!(config.targets.len(), 2);
+    assert_eq!(config.dependencies_stamp(), config.loaded, "nothing changed since");
+    assert!(!config.dependencies.contains(&at("config.yaml")));
+    assert_eq!(config.dependencies, [at("t/a.yaml"), at("token")]);
+
+    // An unfinished edit of the main file is neither noticed here nor taken up.
+    fs::write(at("config.yaml"), "targets: [").unwrap();
+    assert_eq!(config.dependencies_stamp(), config.loaded);
+
+    let mut stamps = vec![config.loaded];
+    let mut changed = |what: &str| {
+        let now = config.dependencies_stamp();
+        assert!(!stamps.contains(&now), "{what}");
+        stamps.push(now);
+    };
+    fs::write(at("token"), "another\n").unwrap();
+    changed("a secret was rewritten");
+    fs::write(at("t/new.yaml"), "- {name: c, target: 127.0.0.1}\n").unwrap();
+    changed("a new file matches");
+    fs::write(at("t/.new.yaml.swp"), "x").unwrap();
+    fs::write(at("t/new.txt"), "x").unwrap();
+    assert_eq!(config.dependencies_stamp(), *stamps.last().unwrap(), "what does not match is no change");
+    stamps.clear();
+    stamps.push(config.dependencies_stamp());
+    fs::remove_file(at("t/a.yaml")).unwrap();
+    assert_ne!(config.dependencies_stamp(), stamps[0], "a file went away");
+
+    let again = config.source.config().unwrap();
+    let names: Vec<_> = again.targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names, ["a", "c"]);
+    assert!(matches!(&http_settings(target(&again, "a")).auth, Some(http::HttpAuth::Header { credentials, .. })
+        if credentials.expose() == "another"));
+}
+
+fn error_of(path: &Path) -> String {
+    load(path).unwrap_err().to_string().replace(&path.display().to_string(), "FILE")
+}
+
+#[test]
+fn files_that_cannot_be_read_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    assert_eq!(error_of(&at("missing")), "FILE: cannot be opened: no such file or directory\n1 problem");
+    assert_eq!(error_of(folder.path()), "FILE: is a directory; a file is wanted\n1 problem");
+
+    fs::write(at("latin1"), b"targets:\n  - name: caf\xe9\n").unwrap();
+    assert_eq!(
+        error_of(&at("latin1")),
+        "FILE: is not UTF-8: byte 22 (on line 2) begins no character; save the file as UTF-8\n1 problem"
+    );
+
+    let large = fs::File::create(at("large")).unwrap();
+    large.set_len(50 << 20).unwrap();
+    assert_eq!(error_of(&at("large")), "FILE: is 50 MiB large; at most 16 MiB are read\n1 problem");
+
+    fs::write(at("nul"), "targets: \0").unwrap();
+    assert!(error_of(&at("nul")).contains("not valid YAML"));
+
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(at("locked"), "targets: []").unwrap();
+    fs::set_permissions(at("locked"), fs::Permissions::from_mode(0)).unwrap();
+    // root reads everything.
+    if fs::File::open(at("locked")).is_err() {
+        assert_eq!(error_of(&at("locked")), "FILE: cannot be opened: permission denied\n1 problem");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    fs::write(&path, "\u{feff}targets:\r\n  - name: a\r\n    target: 127.0.0.1\r\n").unwrap();
+    assert_eq!(load(&path).unwrap().targets[0].name.as_str(), "a");
+}
+
+#[test]
+fn hostile_text_ends_with_an_error() {
+    let mebi = 1 << 20;
+    for (what, text) in [
+        ("brackets", "[".repeat(8 * mebi)),
+        ("braces", "{a: ".repeat(2 * mebi)),
+        ("dashes", "- ".repeat(4 * mebi)),
+        ("questions", "? ".repeat(mebi)),
+        ("a large text aliased often", format!("a: &a '{}'\nb: [{}]", "x".repeat(mebi), "*a, ".repeat(mebi / 4))),
+        ("one endless line", format!("targets: {}", "x".repeat(mebi))),
+        ("many keys", (0..30_000).map(|i| format!("k{i}: 1.5\n")).collect()),
+        ("many values of the wrong type", {
+            let mut text = String::from("targets: [{name: a, target: 127.0.0.1}]\nglobal:\n  labels:\n");
+            (0..30_000).for_each(|i| text.push_str(&format!("    l{i}: []\n")));
+            text
+        }),
+        ("many headers", {
+            let mut text = String::from("modules:\n  m:\n    prober: http\n    http:\n      headers:\n");
+            (0..40_000).for_each(|i| text.push_str(&format!("        X-{i}: a\n")));
+            text
+        }),
+        ("many documents", "---\n".repeat(mebi)),
+        ("merges of merges", {
+            let mut text = String::from("a0: &a0 {k: v}\n");
+            for i in 1..200 {
+                text.push_str(&format!("a{i}: &a{i} {{<<: [{}]}}\n", vec![format!("*a{}", i - 1); 20].join(", ")));
+            }
+            text
+        }),
+    ] {
+        assert!(config(&text).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn thousands_of_problems_are_counted_and_not_all_printed() {
+    let text: String = "targets:\n"
+        .chars()
+        .chain((0..3_000).flat_map(|i| format!("- {{name: t{i}}}\n").chars().collect::<Vec<_>>()))
+        .collect();
+    let errors = config(&text).unwrap_err();
+    assert_eq!(errors.problems().len(), 3_000);
+    let report = errors.to_string();
+    assert!(report.ends_with("... and 2500 more\n3000 problems"), "{report}");
+}
+
+#[test]
+fn certificates_and_keys_are_read_and_held_against_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["one", "two"] {
+        let made = rcgen::generate_simple_self_signed(vec![format!("{name}.example.com")]).unwrap();
+        fs::write(at(&format!("{name}.pem")), made.cert.pem()).unwrap();
+        fs::write(at(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
+    let tls = |tls: &str| {
+        let text = format!(
+            "modules: {{m: {{prober: http, http: {{tls_config: {tls}}}}}, n: {{prober: tcp, tcp: {{tls_config: {tls}}}}}}}"
+        );
+        Source::new(at("config.yaml"), text).config_with(&environment)
+    };
+    let config = tls("{ca_file: one.pem, cert_file: two.pem, key_file: two.key}").unwrap();
+    let (ModuleSettings::Http(http), ModuleSettings::Tcp(tcp)) =
+        (&config.modules["m"].settings, &config.modules["n"].settings)
+    else {
+        panic!("one of each")
+    };
+    assert_eq!(http.tls.roots.as_ref().unwrap().len(), 1);
+    assert!(Arc::ptr_eq(http.tls.roots.as_ref().unwrap(), tcp.tls_config.roots.as_ref().unwrap()));
+    assert!(Arc::ptr_eq(http.tls.client.as_ref().unwrap(), tcp.tls_config.client.as_ref().unwrap()));
+
+    let error = tls("{cert_file: one.pem, key_file: two.key}").unwrap_err().to_string();
+    assert!(error.contains("two.key: the key does not belong to the certificate in cert_file"), "{error}");
+    let error = tls("{cert_file: one.key, key_file: one.pem}").unwrap_err().to_string();
+    assert!(
+        error.contains("one.key holds no certificate") && error.contains("one.pem holds no private key"),
+        "{error}"
+    );
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_config_or_a_report(text in "\\PC{0,200}") {
+            if let Err(errors) = config(&text) {
+                prop_assert!(!errors.problems().is_empty());
+            }
+        }
+
+        #[test]
+        fn pieces_of_yaml_are_a_config_or_a_report(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    Just("targets"), Just("modules"), Just("global"), Just("labels"), Just("http"), Just("name"), Just(":"),
+                    Just(": "), Just("\n"), Just("\n  "), Just("\n    "), Just("- "), Just("a"), Just("&x "), Just("*x"),
+                    Just("<<"), Just("["), Just("]"), Just("{"), Just("}"), Just(", "), Just("'"), Just("\""), Just("!!binary "),
+                    Just("!t "), Just("1.10"), Just("5s"), Just("${A}"), Just("#"), Just("|"), Just(">"), Just("\t"),
+                    Just("---"), Just("? "), Just("~"), Just("é")
+                ],
+                0..60,
+            )
+        ) {
+            if let Err(errors) = config(&pieces.concat()) {
+                prop_assert!(!errors.to_string().is_empty());
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Credentials and proxies of the incumbent's HTTP client: which of them exclude each other, and where secrets are read.
 
+use super::http::MAX_HEADERS;
 use super::{Resolver, address};
 use crate::config::http::{HttpAuth, OAuth2Settings, ProxySettings};
 use crate::config::masked::mask_broken_address;
@@ -286,7 +287,13 @@ fn environment_proxy(connect_headers: http::HeaderMap, at: &At<'_>, r: &mut Reso
 
 fn connect_headers(raw: Option<Entries<Vec<SecretText>>>, at: &At<'_>, r: &mut Resolver<'_>) -> http::HeaderMap {
     let mut headers = http::HeaderMap::new();
-    for (name, values) in raw.map(|raw| raw.0).unwrap_or_default() {
+    let raw = raw.map(|raw| raw.0).unwrap_or_default();
+    let count: usize = raw.iter().map(|(_, values)| values.len()).sum();
+    if count > MAX_HEADERS {
+        r.problems.add(at, format!("has {count} headers; at most {MAX_HEADERS} are sent"));
+        return headers;
+    }
+    for (name, values) in raw {
         let at = at.key(&name);
         for (index, value) in values.iter().enumerate() {
             if let Some((name, mut value)) = super::http::header_pair(&name, &value.0, &at, Some(index), r) {

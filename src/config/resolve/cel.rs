@@ -1,16 +1,23 @@
 //! CEL expressions of the JSON rules, checked as far as can be without a body.
 
 use ::cel::Program;
+use ::cel::common::ast::{EntryExpr, Expr, IdedExpr};
 
 use crate::config::problem::{nearest, shorten};
 
 /// Longer expressions are refused.
 const MAX_BYTES: usize = 4096;
 
-/// Parser, evaluation and drop recurse: one level for each operator of a chain, many for each bracket. A config must not
-/// be able to overflow a stack.
-const MAX_OPERATORS: usize = 250;
-const MAX_NESTING: usize = 16;
+/// Evaluation recurses, in a debug build with some 30 kB a level; a config must not be able to overflow the stack of
+/// the worker that judges an answer.
+const MAX_DEPTH: usize = 48;
+
+/// The parser recurses too, with more a level than a worker's stack has for all that it allows.
+const PARSER_STACK_BYTES: usize = 64 << 20;
+
+/// The one variable, and the names of types.
+const KNOWN_NAMES: &[&str] =
+    &["body", "bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
 /// # Errors
 /// A sentence on what is wrong, with the place in the expression.
@@ -18,66 +25,93 @@ pub(super) fn compile(source: &str) -> Result<Program, String> {
     if source.len() > MAX_BYTES {
         return Err(format!("is {} bytes long; a CEL expression has at most {MAX_BYTES}", source.len()));
     }
-    bounded(source)?;
+    let compiled = std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES);
+        parser.spawn_scoped(scope, || parse(source)).map(std::thread::ScopedJoinHandle::join)
+    });
+    match compiled {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) | Err(_) => Err(format!("{:?} could not be read as a CEL expression", shorten(source))),
+    }
+}
+
+fn parse(source: &str) -> Result<Program, String> {
+    let bracket = |b: &u8| matches!(b, b'(' | b'[' | b'{' | b'!' | b'-' | b'?');
+    // The parser's own limit does not hold for what is never closed.
+    if source.bytes().filter(bracket).count() > 4 * MAX_DEPTH {
+        return Err(format!("has too many brackets; a CEL expression is at most {MAX_DEPTH} levels deep"));
+    }
     let program = Program::compile(source).map_err(|errors| match errors.errors.first() {
         Some(error) => {
             let message = error.msg.lines().next().unwrap_or_default();
+            // The list of all that might stand there helps nobody.
+            let message = message.split(" expecting ").next().unwrap_or_default();
             format!("{:?} is not a CEL expression: {message} at column {}", shorten(source), error.pos.1.max(1))
         }
         None => format!("{:?} is not a CEL expression", shorten(source)),
     })?;
-    let references = program.references();
-    let bound = bound_by_macros(source);
-    let known = |name: &&str| *name == "body" || bound.contains(name);
-    let mut unknown: Vec<&str> = references.variables().into_iter().filter(|name| !known(name)).collect();
-    unknown.sort_unstable();
-    match unknown.first() {
-        None => Ok(program),
-        Some(name) => {
-            let hint = nearest(name, ["body"]).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            Err(format!("{name} is not a variable here; the only one is body, the JSON of the answer{hint}"))
-        }
+    let mut walk = Walk { bound: KNOWN_NAMES.to_vec(), unknown: None, too_deep: false };
+    walk.visit(program.expression(), 1);
+    if walk.too_deep {
+        return Err(format!("is too deep; a CEL expression is at most {MAX_DEPTH} levels deep"));
     }
+    if let Some(name) = walk.unknown {
+        let hint = nearest(name, ["body"]).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        return Err(format!("{name} is not a variable here; the only one is body, the JSON of the answer{hint}"));
+    }
+    Ok(program)
 }
 
-/// # Errors
-/// When the expression is deep enough to need much stack.
-fn bounded(source: &str) -> Result<(), String> {
-    let operators = source.bytes().filter(|b| b.is_ascii_punctuation() && !b"_'\",)]}".contains(b)).count();
-    if operators > MAX_OPERATORS {
-        return Err(format!("has {operators} operators; a CEL expression has at most {MAX_OPERATORS}"));
-    }
-    let (mut depth, mut deepest, mut quote) = (0_usize, 0_usize, None);
-    for c in source.chars() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            // Prefixes and ternaries nest like brackets, and are never closed.
-            (None, '(' | '[' | '{' | '?') => depth += 1,
-            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
-            (None, _) => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    let prefixes = source.split(|c: char| !matches!(c, '!' | '-' | ' ')).map(|run| run.replace(' ', "").len()).max();
-    if deepest + prefixes.unwrap_or(0) > MAX_NESTING {
-        return Err(format!("nests too deep; a CEL expression has at most {MAX_NESTING} levels of brackets"));
-    }
-    Ok(())
+/// Looks for names that nothing binds, and for depth.
+struct Walk<'e> {
+    bound: Vec<&'e str>,
+    unknown: Option<&'e str>,
+    too_deep: bool,
 }
 
-/// `x` of `list.all(x, ...)`, which the crate counts among the variables.
-fn bound_by_macros(source: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    for (open, _) in source.match_indices('(') {
-        let inside = source[open + 1..].trim_start();
-        let end = inside.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(inside.len());
-        if end > 0 && inside[end..].trim_start().starts_with(',') {
-            names.push(&inside[..end]);
+impl<'e> Walk<'e> {
+    fn visit(&mut self, expression: &'e IdedExpr, depth: usize) {
+        self.too_deep |= depth > MAX_DEPTH;
+        let below = depth + 1;
+        match &expression.expr {
+            Expr::Unspecified | Expr::Literal(_) => {}
+            Expr::Ident(name) => {
+                if self.unknown.is_none() && !name.starts_with('@') && !self.bound.contains(&name.as_str()) {
+                    self.unknown = Some(name);
+                }
+            }
+            Expr::Call(call) => {
+                call.target.iter().for_each(|target| self.visit(target, below));
+                call.args.iter().for_each(|argument| self.visit(argument, below));
+            }
+            Expr::Comprehension(comprehension) => {
+                self.visit(&comprehension.iter_range, below);
+                self.visit(&comprehension.accu_init, below);
+                let outer = self.bound.len();
+                self.bound.push(&comprehension.iter_var);
+                self.bound.extend(comprehension.iter_var2.as_deref());
+                self.bound.push(&comprehension.accu_var);
+                self.visit(&comprehension.loop_cond, below);
+                self.visit(&comprehension.loop_step, below);
+                self.visit(&comprehension.result, below);
+                self.bound.truncate(outer);
+            }
+            Expr::List(list) => list.elements.iter().for_each(|element| self.visit(element, below)),
+            Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr, below)),
+            Expr::Struct(structure) => structure.entries.iter().for_each(|entry| self.entry(&entry.expr, below)),
+            Expr::Select(select) => self.visit(&select.operand, below),
         }
     }
-    names
+
+    fn entry(&mut self, entry: &'e EntryExpr, depth: usize) {
+        match entry {
+            EntryExpr::StructField(field) => self.visit(&field.value, depth),
+            EntryExpr::MapEntry(entry) => {
+                self.visit(&entry.key, depth);
+                self.visit(&entry.value, depth);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +129,7 @@ mod tests {
             "body.items.exists(i, i.name == 'a' && i.tags.exists(t, t == 'b'))",
             "has(body.a) && size(body.list) > 3",
             "body.status in ['up', 'degraded']",
+            "type(body.a) == int",
             "true",
         ] {
             assert!(compile(good).is_ok(), "{good}: {}", compile(good).err().unwrap());
@@ -119,9 +154,7 @@ mod tests {
                 ("true?1:", "1"),
                 ("{1:", ""),
             ] {
-                eprintln!("{unit}");
-                let per_unit = unit.bytes().filter(u8::is_ascii_punctuation).count();
-                for times in [MAX_NESTING, MAX_OPERATORS / per_unit, MAX_BYTES] {
+                for times in [MAX_DEPTH / 2, MAX_DEPTH - 2, MAX_DEPTH, 90, MAX_BYTES / unit.len()] {
                     let source = unit.repeat(times) + tail;
                     if let Ok(program) = compile(&source) {
                         let mut context = ::cel::Context::default();

@@ -33,6 +33,9 @@ const RESERVED_HEADERS: &[&str] = &[
     "x-amz-content-sha256",
 ];
 
+/// Servers take about a hundred; the map of the `http` crate panics at 32768.
+pub(super) const MAX_HEADERS: usize = 256;
+
 /// Headers that belong to the connection: the incumbent drops them without a word, we with one.
 const FRAMING_HEADERS: &[&str] = &["content-length", "transfer-encoding", "trailer", "connection", "upgrade"];
 
@@ -271,7 +274,12 @@ fn headers(
     r: &mut Resolver<'_>,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in raw.map(|raw| raw.0).unwrap_or_default() {
+    let raw = raw.map(|raw| raw.0).unwrap_or_default();
+    if raw.len() > MAX_HEADERS {
+        r.problems.add(at, format!("has {} headers; at most {MAX_HEADERS} are sent", raw.len()));
+        return headers;
+    }
+    for (name, value) in raw {
         let at = at.key(&name);
         let Some((name, mut value)) = header_pair(&name, &value, &at, None, r) else { continue };
         if name == http::header::HOST {
@@ -334,7 +342,21 @@ pub(super) fn header_pair(
 
 fn add_http_headers(raw: Option<Entries<RawHeaderValues>>, headers: &mut HeaderMap, at: &At<'_>, r: &mut Resolver<'_>) {
     let mut seen = Vec::new();
-    for (name, RawHeaderValues { values, secrets, files }) in raw.map(|raw| raw.0).unwrap_or_default() {
+    let raw = raw.map(|raw| raw.0).unwrap_or_default();
+    let length = |list: Option<usize>| list.unwrap_or(0);
+    let count: usize = raw
+        .iter()
+        .map(|(_, RawHeaderValues { values, secrets, files })| {
+            length(values.as_ref().map(Vec::len))
+                + length(secrets.as_ref().map(Vec::len))
+                + length(files.as_ref().map(Vec::len))
+        })
+        .sum();
+    if raw.len().max(count) > MAX_HEADERS {
+        r.problems.add(at, format!("has {} headers; at most {MAX_HEADERS} are sent", raw.len().max(count)));
+        return;
+    }
+    for (name, RawHeaderValues { values, secrets, files }) in raw {
         let at = at.key(&name);
         let lower = name.to_ascii_lowercase();
         if RESERVED_HEADERS.contains(&lower.as_str()) {
@@ -346,8 +368,7 @@ fn add_http_headers(raw: Option<Entries<RawHeaderValues>>, headers: &mut HeaderM
             continue;
         }
         seen.push(lower);
-        let values = values.unwrap_or_default().into_iter().map(|value| (value, false));
-        for (index, (value, _)) in values.enumerate() {
+        for (index, value) in values.unwrap_or_default().into_iter().enumerate() {
             append(&name, &value, names_a_secret(&name), &at.key("values"), index, headers, r);
         }
         for (index, secret) in secrets.unwrap_or_default().into_iter().enumerate() {

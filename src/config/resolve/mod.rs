@@ -76,9 +76,13 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let mut masked = masked_yaml(&root);
     expand(&mut root, environment, &at, &mut r.problems);
 
+    // A place for anchors, as other tools have it: keys of the file that begin with x- mean nothing.
+    if let Node::Map(entries) = &mut root {
+        entries.retain(|(key, _)| !key.starts_with("x-"));
+    }
     let raw: RawFile = shape::read(&root, &at, &mut r.problems);
     let defaults = global::global(raw.global, &at.key("global"), &mut r);
-    let mut modules = module::modules(root.get("modules"), &at.key("modules"), &defaults, &mut r);
+    let mut modules = module::modules(root.get("modules"), &at.key("modules"), &mut r);
     let mut targets = target::Targets::default();
     match root.get("targets") {
         None | Some(Node::Null) => {}
@@ -108,7 +112,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let (watch, loaded) = r.files.watch();
     Ok(Config {
         targets,
-        modules: modules.finish(),
+        modules: modules.finish(&defaults),
         masked_yaml: masked,
         dependencies: r.files.dependencies(),
         watch,
@@ -123,7 +127,8 @@ impl Resolver<'_> {
     fn warn(&mut self, at: &At<'_>, message: &str) {
         let file = self.problems.path_of(at.file).display().to_string();
         let warning = format!("{file}: {}: {message}", at.path());
-        if !self.warnings.contains(&warning) {
+        const COMPARED: usize = 1_000;
+        if self.warnings.len() > COMPARED || !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }

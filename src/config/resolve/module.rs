@@ -41,6 +41,7 @@ pub(super) enum Kind {
         protocol: Protocol,
         /// The block as it stands in the module.
         block: Node,
+        /// Made of the block alone; a target varies them.
         settings: Made,
         /// It has problems; what is made of it is not to be judged.
         broken: bool,
@@ -88,7 +89,7 @@ pub(super) struct Variation {
     pub(super) credentials: Option<UrlCredentials>,
 }
 
-pub(super) fn modules(node: Option<&Node>, at: &At<'_>, defaults: &Defaults, r: &mut Resolver<'_>) -> Modules {
+pub(super) fn modules(node: Option<&Node>, at: &At<'_>, r: &mut Resolver<'_>) -> Modules {
     let mut modules = Modules { by_name: BTreeMap::new(), made: HashMap::new() };
     match node {
         None | Some(Node::Null) => {}
@@ -98,7 +99,7 @@ pub(super) fn modules(node: Option<&Node>, at: &At<'_>, defaults: &Defaults, r: 
                 if name.is_empty() {
                     r.problems.add(&at, "a module needs a name");
                 }
-                let entry = module(node, &at, defaults, &mut modules, r);
+                let entry = module(node, &at, &mut modules, r);
                 modules.by_name.insert(name.clone(), entry);
             }
         }
@@ -108,7 +109,6 @@ pub(super) fn modules(node: Option<&Node>, at: &At<'_>, defaults: &Defaults, r: 
     }
     if !modules.by_name.contains_key(DEFAULT_MODULE) {
         let made = modules.make(Protocol::Http, &Node::Map(Vec::new()), at, r);
-        let made = modules.vary(made, &defaults.variation());
         let kind =
             Kind::Probe { protocol: Protocol::Http, block: Node::Map(Vec::new()), settings: made, broken: false };
         modules.by_name.insert(DEFAULT_MODULE.to_owned(), Entry { timeout: None, kind });
@@ -122,13 +122,16 @@ impl Defaults {
     }
 }
 
-fn module(node: &Node, at: &At<'_>, defaults: &Defaults, modules: &mut Modules, r: &mut Resolver<'_>) -> Entry {
+fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>) -> Entry {
     if matches!(node, Node::Null) {
         r.problems.add(&at.key("prober"), format!("is required; probers are {}", list_of(PROBERS)));
         return Entry { timeout: None, kind: Kind::Broken };
     }
     let before = r.problems.count();
     let raw: RawModule = shape::read(node, at, &mut r.problems);
+    if !matches!(node, Node::Map(_)) {
+        return Entry { timeout: None, kind: Kind::Broken };
+    }
     let timeout = match raw.timeout {
         // Zero is none, as with the incumbent.
         Some(text) if parse_duration(&text.0) == Ok(Duration::ZERO) => None,
@@ -146,10 +149,7 @@ fn module(node: &Node, at: &At<'_>, defaults: &Defaults, modules: &mut Modules, 
             }
         },
         None => {
-            // The deserializer has said so already when it is there but no string.
-            if !matches!(node.get("prober"), Some(Node::List(_) | Node::Map(_))) {
-                r.problems.add(&at.key("prober"), format!("is required; probers are {}", list_of(PROBERS)));
-            }
+            r.problems.add(&at.key("prober"), format!("is required; probers are {}", list_of(PROBERS)));
             None
         }
     };
@@ -170,9 +170,8 @@ fn module(node: &Node, at: &At<'_>, defaults: &Defaults, modules: &mut Modules, 
             check_shape(known, block, &at, r);
         }
     }
-    if let Kind::Probe { settings, broken, .. } = &mut kind {
+    if let Kind::Probe { broken, .. } = &mut kind {
         *broken = r.problems.count() > before;
-        *settings = modules.vary(settings.clone(), &defaults.variation());
     }
     Entry { timeout, kind }
 }
@@ -287,10 +286,15 @@ impl Modules {
         made
     }
 
-    pub(super) fn finish(self) -> BTreeMap<String, Module> {
-        self.by_name
+    /// The modules as they are without a target: with the defaults.
+    pub(super) fn finish(mut self, defaults: &Defaults) -> BTreeMap<String, Module> {
+        let entries = std::mem::take(&mut self.by_name);
+        entries
             .into_iter()
-            .map(|(name, entry)| {
+            .map(|(name, mut entry)| {
+                if let Kind::Probe { settings, .. } = &mut entry.kind {
+                    *settings = self.vary(settings.clone(), &defaults.variation());
+                }
                 let settings = match entry.kind {
                     Kind::Probe { settings: Made { not_built: Some(feature), .. }, .. } => {
                         ModuleSettings::NotBuilt(format!("it asks for {feature}"))

@@ -55,11 +55,17 @@ pub(super) fn steps(raw: Option<Vec<RawStep>>, tls: bool, at: &At<'_>, r: &mut R
     steps
 }
 
+const MAX_LABELS: usize = 64;
+
 fn step_labels(raw: Option<Vec<RawStepLabel>>, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<(String, String)> {
     let mut labels: Vec<(String, String)> = Vec::new();
     for (index, RawStepLabel { name, value }) in raw.unwrap_or_default().into_iter().enumerate() {
         let at = at.index(index);
         let Some(name) = r.required(name, &at.key("name")) else { continue };
+        if labels.len() == MAX_LABELS {
+            r.problems.add(&at, format!("is one label too many; a step has at most {MAX_LABELS}"));
+            break;
+        }
         if labels.iter().any(|(other, _)| *other == name) {
             r.problems.add(&at.key("name"), format!("the label {:?} is given twice in this step", shorten(&name)));
         }
