@@ -70,9 +70,9 @@ fn pieces<'a>(text: &'a str, groups: &[String]) -> Vec<Piece<'a>> {
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
         let after = &rest[dollar + 1..];
-        if after.starts_with('$') {
+        if let Some(behind) = after.strip_prefix('$') {
             pieces.push(Piece::Literal(&rest[..=dollar]));
-            rest = &after[1..];
+            rest = behind;
         } else if let Some(inner) = after.strip_prefix('{') {
             let stays = inner.starts_with(|c: char| !(c.is_ascii_alphabetic() || c == '_'));
             if stays || inner.is_empty() {

@@ -47,10 +47,22 @@ fn mask(node: &mut Node, place: Place) {
         Node::Map(entries) => {
             for (key, child) in entries {
                 mask(child, below(place, key));
-                if key == "target"
-                    && let Node::Text(text) = child
-                {
-                    *text = mask_address(text);
+                match child {
+                    Node::Text(text) if key == "target" => *text = mask_address(text),
+                    // A file_sd group: addresses alone.
+                    Node::List(items) if key == "targets" => items.iter_mut().for_each(|item| {
+                        if let Node::Text(text) = item {
+                            *text = mask_address(text);
+                        }
+                    }),
+                    Node::Null
+                    | Node::Bool(_)
+                    | Node::Int(_)
+                    | Node::Float(..)
+                    | Node::Text(_)
+                    | Node::Binary(_)
+                    | Node::List(_)
+                    | Node::Map(_) => {}
                 }
             }
         }
@@ -172,6 +184,7 @@ modules:
       body: shown
 targets:
   - {name: a, target: 'u:hunter2@h', labels: {key: shown, token: shown}}
+  - targets: ['u:hunter2@h', 'http://hunter2@h']
   - {name: b, target: '${URL:-http://u:hunter2@h}'}
 ";
         let mut problems = Problems::default();

@@ -381,3 +381,47 @@ pub(super) struct RawHttpClient {
     pub(super) proxy_connect_header: Option<Entries<Vec<SecretText>>>,
     pub(super) http_headers: Option<Entries<RawHeaderValues>>,
 }
+
+/// Every key of our own schema, and of the blocks of the probers that are built.
+#[cfg(test)]
+pub(super) fn keys() -> Vec<&'static str> {
+    /// Asks a struct for its fields, as a deserializer is told them.
+    struct Fields<'k>(&'k mut Vec<&'static str>);
+
+    impl<'de> Deserializer<'de> for Fields<'_> {
+        type Error = serde::de::value::Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(serde::de::Error::custom("not a struct"))
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Self::Error> {
+            self.0.extend(fields);
+            Err(serde::de::Error::custom("seen"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut keys = Vec::new();
+    let _ = RawFile::deserialize(Fields(&mut keys));
+    let _ = RawGlobal::deserialize(Fields(&mut keys));
+    let _ = RawConfirm::deserialize(Fields(&mut keys));
+    let _ = RawTarget::deserialize(Fields(&mut keys));
+    let _ = RawTargetGroup::deserialize(Fields(&mut keys));
+    let _ = RawHttp::deserialize(Fields(&mut keys));
+    let _ = RawHeaderMatch::deserialize(Fields(&mut keys));
+    let _ = RawTcp::deserialize(Fields(&mut keys));
+    let _ = RawStep::deserialize(Fields(&mut keys));
+    // Old names that only old files should have.
+    keys.retain(|key| !matches!(*key, "no_follow_redirects" | "bearer_token" | "bearer_token_file"));
+    keys
+}

@@ -330,7 +330,7 @@ fn files_that_cannot_be_read_say_why() {
 
     use std::os::unix::fs::PermissionsExt;
     fs::write(at("locked"), "targets: []").unwrap();
-    fs::set_permissions(at("locked"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(at("locked"), fs::Permissions::from_mode(0o000)).unwrap();
     // root reads everything.
     if fs::File::open(at("locked")).is_err() {
         assert_eq!(error_of(&at("locked")), "FILE: cannot be opened: permission denied\n1 problem");
@@ -456,4 +456,48 @@ mod properties {
             }
         }
     }
+}
+
+#[test]
+fn the_example_loads_and_names_every_key() {
+    let path = Path::new("config.example.yaml");
+    let config = Source::read(path).unwrap().config_with(&|_| None).unwrap_or_else(|errors| panic!("{errors}"));
+    let names: Vec<_> = config.targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names, ["closed-port", "exporter", "exporter-port"]);
+    let text = config.source.text();
+    for key in raw::keys() {
+        let written = text.contains(&format!("{key}:")) || text.contains(&format!("# {key}"));
+        assert!(written, "config.example.yaml does not mention {key}");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_that_the_example_quotes() {
+    let config = config("targets: [{name: a, target: 127.0.0.1}]").unwrap();
+    let plain = target(&config, "a");
+    assert_eq!((plain.cadence.interval(), plain.cadence.timeout()), (Duration::from_secs(15), Duration::from_secs(5)));
+    assert_eq!((plain.confirm.failures.get(), plain.confirm.retry_interval), (2, Duration::from_secs(2)));
+    assert!(plain.latency_buckets.is_empty() && http_settings(plain).keep_excerpt);
+    assert_eq!(http_settings(plain).dns_servers, DnsServers::System);
+    assert_eq!(config.refresh_interval, Duration::from_secs(5));
+    let example = load(Path::new("config.example.yaml")).unwrap();
+    let closed = target(&example, "closed-port");
+    assert_eq!(closed.confirm, plain.confirm);
+    assert_eq!(example.refresh_interval, config.refresh_interval);
+}
+
+#[test]
+fn five_thousand_targets_share_one_copy_of_their_settings() {
+    let mut text =
+        String::from("modules: {m: {prober: http, http: {fail_if_body_not_matches_regexp: [ok]}}}\ntargets:\n");
+    for i in 0..5_000 {
+        text.push_str(&format!(
+            "  - {{name: t{i}, target: 'http://127.0.0.1:8080/{i}', module: m, labels: {{shard: s{}}}}}\n",
+            i % 7
+        ));
+    }
+    let config = config(&text).unwrap();
+    assert_eq!(config.targets.len(), 5_000);
+    let first = http_settings(&config.targets[0]);
+    assert!(config.targets.iter().all(|target| Arc::ptr_eq(http_settings(target), first)));
 }

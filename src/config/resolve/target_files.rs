@@ -102,7 +102,7 @@ fn file(
                 }
             }
         }
-        other => {
+        other @ (Node::Bool(_) | Node::Int(_) | Node::Float(..) | Node::Text(_) | Node::Binary(_) | Node::Map(_)) => {
             let message = format!(
                 "expected a list: of targets (- name: ...) or of Prometheus file_sd groups (- targets: [...]), found {}",
                 other.kind()
