@@ -15,10 +15,13 @@
 //! | `problem` `position` | places, lines, the report |
 //! | `masked` | what `/config` shows |
 //! | `watch` | which files a config was made from, and whether they changed |
-//! | `value`, `http`, `tcp`, `tls` | the types that others import |
+//! | `value`, `tls`, and one for each prober | the types that others import |
 
+pub mod dns;
 mod expand;
+pub mod grpc;
 pub mod http;
+pub mod icmp;
 mod load;
 mod masked;
 mod node;
@@ -33,8 +36,10 @@ pub mod tcp;
 mod tests;
 pub mod tls;
 mod units;
+pub mod unix;
 pub mod value;
 mod watch;
+pub mod websocket;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,12 +47,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use dns::DnsSettings;
+pub use grpc::GrpcSettings;
 pub use http::HttpSettings;
+pub use icmp::IcmpSettings;
 pub use problem::{ConfigErrors, Problem};
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
+pub use unix::UnixSettings;
 pub use value::{Cadence, Confirm, LabelSet, Pattern, Secret, TargetName};
 pub use watch::{Stamp, Watch};
+pub use websocket::WebsocketSettings;
 
 /// Reads and checks a config.
 ///
@@ -160,6 +170,11 @@ pub struct Module {
 pub enum ModuleSettings {
     Http(Arc<HttpSettings>),
     Tcp(Arc<TcpSettings>),
+    Dns(Arc<DnsSettings>),
+    Icmp(Arc<IcmpSettings>),
+    Grpc(Arc<GrpcSettings>),
+    Unix(Arc<UnixSettings>),
+    Websocket(Arc<WebsocketSettings>),
     /// Read and checked, but it cannot be used yet; the sentence says why.
     NotBuilt(String),
 }
@@ -198,6 +213,20 @@ pub struct Target {
 pub enum ProbeSpec {
     Http { settings: Arc<HttpSettings>, url: url::Url },
     Tcp { settings: Arc<TcpSettings>, address: HostPort },
+    Dns { settings: Arc<DnsSettings>, server: DnsServer },
+    Icmp { settings: Arc<IcmpSettings>, host: String },
+    Grpc { settings: Arc<GrpcSettings>, address: HostPort },
+    Unix { settings: Arc<UnixSettings>, path: PathBuf },
+    Websocket { settings: Arc<WebsocketSettings>, url: url::Url },
+}
+
+/// The server that a DNS probe asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsServer {
+    /// Over UDP, TCP or TLS.
+    Host(HostPort),
+    /// Over HTTPS (RFC 8484).
+    Url(url::Url),
 }
 
 impl ProbeSpec {
@@ -206,6 +235,25 @@ impl ProbeSpec {
         match self {
             Self::Http { .. } => "http",
             Self::Tcp { .. } => "tcp",
+            Self::Dns { .. } => "dns",
+            Self::Icmp { .. } => "icmp",
+            Self::Grpc { .. } => "grpc",
+            Self::Unix { .. } => "unix",
+            Self::Websocket { .. } => "websocket",
+        }
+    }
+
+    /// Where to, without credentials.
+    pub fn destination(&self) -> String {
+        match self {
+            Self::Http { url, .. } | Self::Websocket { url, .. } | Self::Dns { server: DnsServer::Url(url), .. } => {
+                url.to_string()
+            }
+            Self::Tcp { address, .. }
+            | Self::Grpc { address, .. }
+            | Self::Dns { server: DnsServer::Host(address), .. } => address.to_string(),
+            Self::Icmp { host, .. } => host.clone(),
+            Self::Unix { path, .. } => path.display().to_string(),
         }
     }
 }
@@ -215,6 +263,16 @@ impl ProbeSpec {
 pub struct HostPort {
     pub host: String,
     pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
 }
 
 /// How names are resolved.

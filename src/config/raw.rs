@@ -115,6 +115,16 @@ pub(super) struct RawTarget {
     pub(super) _http: Option<IgnoredAny>,
     #[serde(rename = "tcp")]
     pub(super) _tcp: Option<IgnoredAny>,
+    #[serde(rename = "dns")]
+    pub(super) _dns: Option<IgnoredAny>,
+    #[serde(rename = "icmp")]
+    pub(super) _icmp: Option<IgnoredAny>,
+    #[serde(rename = "grpc")]
+    pub(super) _grpc: Option<IgnoredAny>,
+    #[serde(rename = "unix")]
+    pub(super) _unix: Option<IgnoredAny>,
+    #[serde(rename = "websocket")]
+    pub(super) _websocket: Option<IgnoredAny>,
 }
 
 /// One group of a Prometheus file_sd file.
@@ -293,8 +303,7 @@ pub(super) struct RawStepLabel {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawDns {
     pub(super) preferred_ip_protocol: Option<String>,
-    #[serde(rename = "ip_protocol_fallback")]
-    pub(super) _ip_protocol_fallback: Option<bool>,
+    pub(super) ip_protocol_fallback: Option<bool>,
     pub(super) source_ip_address: Option<String>,
     pub(super) transport_protocol: Option<String>,
     pub(super) dns_over_tls: Option<bool>,
@@ -321,8 +330,7 @@ pub(super) struct RawRecordRules {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawIcmp {
     pub(super) preferred_ip_protocol: Option<String>,
-    #[serde(rename = "ip_protocol_fallback")]
-    pub(super) _ip_protocol_fallback: Option<bool>,
+    pub(super) ip_protocol_fallback: Option<bool>,
     pub(super) source_ip_address: Option<String>,
     #[serde(rename = "dont_fragment")]
     pub(super) _dont_fragment: Option<bool>,
@@ -333,12 +341,10 @@ pub(super) struct RawIcmp {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawGrpc {
     pub(super) preferred_ip_protocol: Option<String>,
-    #[serde(rename = "ip_protocol_fallback")]
-    pub(super) _ip_protocol_fallback: Option<bool>,
+    pub(super) ip_protocol_fallback: Option<bool>,
     #[serde(rename = "service")]
     pub(super) _service: Option<String>,
-    #[serde(rename = "tls")]
-    pub(super) _tls: Option<bool>,
+    pub(super) tls: Option<bool>,
     pub(super) tls_config: Option<RawTls>,
     #[serde(rename = "metadata")]
     pub(super) _metadata: Option<Entries<Vec<SecretText>>>,
@@ -346,8 +352,7 @@ pub(super) struct RawGrpc {
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawUnix {
-    #[serde(rename = "tls")]
-    pub(super) _tls: Option<bool>,
+    pub(super) tls: Option<bool>,
     pub(super) tls_config: Option<RawTls>,
     pub(super) query_response: Option<Vec<RawStep>>,
 }
@@ -355,8 +360,7 @@ pub(super) struct RawUnix {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawWebsocket {
     pub(super) preferred_ip_protocol: Option<String>,
-    #[serde(rename = "ip_protocol_fallback")]
-    pub(super) _ip_protocol_fallback: Option<bool>,
+    pub(super) ip_protocol_fallback: Option<bool>,
     pub(super) http_config: Option<RawHttpClient>,
     pub(super) headers: Option<Entries<RawHeaderValues>>,
     pub(super) query_response: Option<Vec<RawStep>>,
@@ -382,7 +386,7 @@ pub(super) struct RawHttpClient {
     pub(super) http_headers: Option<Entries<RawHeaderValues>>,
 }
 
-/// Every key of our own schema, and of the blocks of the probers that are built.
+/// Every key of our own schema, and of the blocks of the probers.
 #[cfg(test)]
 pub(super) fn keys() -> Vec<&'static str> {
     /// Asks a struct for its fields, as a deserializer is told them.
@@ -421,6 +425,12 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawHeaderMatch::deserialize(Fields(&mut keys));
     let _ = RawTcp::deserialize(Fields(&mut keys));
     let _ = RawStep::deserialize(Fields(&mut keys));
+    let _ = RawDns::deserialize(Fields(&mut keys));
+    let _ = RawRecordRules::deserialize(Fields(&mut keys));
+    let _ = RawIcmp::deserialize(Fields(&mut keys));
+    let _ = RawGrpc::deserialize(Fields(&mut keys));
+    let _ = RawUnix::deserialize(Fields(&mut keys));
+    let _ = RawWebsocket::deserialize(Fields(&mut keys));
     // Old names that only old files should have.
     keys.retain(|key| !matches!(*key, "no_follow_redirects" | "bearer_token" | "bearer_token_file"));
     keys

@@ -73,17 +73,17 @@ fn target<'c>(config: &'c Config, name: &str) -> &'c Target {
 }
 
 fn http_settings(target: &Target) -> &Arc<HttpSettings> {
-    match &target.probe {
-        ProbeSpec::Http { settings, .. } => settings,
-        ProbeSpec::Tcp { .. } => panic!("{} is a tcp target", target.name),
-    }
+    let ProbeSpec::Http { settings, .. } = &target.probe else {
+        panic!("{} is a {} target", target.name, target.probe.prober())
+    };
+    settings
 }
 
 fn tcp_settings(target: &Target) -> &Arc<TcpSettings> {
-    match &target.probe {
-        ProbeSpec::Tcp { settings, .. } => settings,
-        ProbeSpec::Http { .. } => panic!("{} is an http target", target.name),
-    }
+    let ProbeSpec::Tcp { settings, .. } = &target.probe else {
+        panic!("{} is a {} target", target.name, target.probe.prober())
+    };
+    settings
 }
 
 #[test]
@@ -174,13 +174,22 @@ fn every_key_has_its_effect() {
 fn an_unedited_blackbox_file_gives_its_modules() {
     let config = load(Path::new("tests/fixtures/valid/blackbox.yaml")).unwrap();
     assert!(config.targets.is_empty());
-    let built = |name: &str| config.modules[name].probe_spec("127.0.0.1:1");
-    for name in ["http_2xx", "http_oauth2", "tcp_connect", "smtp_starttls", "pop3s_banner"] {
-        assert!(built(name).is_ok(), "{name}");
+    for (name, target) in [
+        ("http_2xx", "127.0.0.1:1"),
+        ("http_oauth2", "127.0.0.1:1"),
+        ("tcp_connect", "127.0.0.1:1"),
+        ("smtp_starttls", "127.0.0.1:1"),
+        ("pop3s_banner", "127.0.0.1:1"),
+        ("icmp", "127.0.0.1"),
+        ("dns_udp", "127.0.0.1"),
+        ("grpc", "127.0.0.1:1"),
+        ("unix_socket", "/run/app.sock"),
+        ("websocket", "ws://127.0.0.1/"),
+    ] {
+        let spec = config.modules[name].probe_spec(target);
+        assert!(spec.is_ok(), "{name}: {spec:?}");
     }
-    for name in ["icmp", "dns_udp", "grpc", "unix_socket", "websocket", "http3"] {
-        assert!(built(name).unwrap_err().contains("not built yet"), "{name}");
-    }
+    assert!(config.modules["http3"].probe_spec("127.0.0.1:1").unwrap_err().contains("not built yet"));
     assert_eq!(config.modules["http_2xx"].timeout, Some(Duration::from_secs(5)));
     assert_eq!(config.modules["tcp_connect"].timeout, None);
 }

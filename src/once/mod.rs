@@ -192,7 +192,13 @@ fn cells(result: &Result) -> [String; 6] {
     };
     let status = match &run.detail {
         Detail::Http(http) => http.status,
-        Detail::Tcp(_) | Detail::None => None,
+        Detail::Tcp(_)
+        | Detail::Dns(_)
+        | Detail::Icmp(_)
+        | Detail::Grpc(_)
+        | Detail::Unix(_)
+        | Detail::Websocket(_)
+        | Detail::None => None,
     };
     let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let latency = format!("{:.1} ms", run.elapsed.as_secs_f64() * 1000.0);

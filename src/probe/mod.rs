@@ -4,11 +4,16 @@
 //! What is dear (trust stores, TLS configs, resolvers, clients, regexes) is built with the prober, never in a run.
 
 pub mod address;
+pub mod dns;
+pub mod grpc;
 pub mod http;
+pub mod icmp;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod unix;
+pub mod websocket;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,6 +33,11 @@ pub trait Probe: Send + Sync + 'static {
 pub enum Prober {
     Http(http::HttpProber),
     Tcp(tcp::TcpProber),
+    Dns(dns::DnsProber),
+    Icmp(icmp::IcmpProber),
+    Grpc(grpc::GrpcProber),
+    Unix(unix::UnixProber),
+    Websocket(websocket::WebsocketProber),
 }
 
 /// What probers share: TLS configs by their settings, resolvers by their servers, HTTP clients by both.
@@ -57,6 +67,21 @@ impl Prober {
             ProbeSpec::Tcp { settings, address } => {
                 Self::Tcp(tcp::TcpProber::new(Arc::clone(settings), address.clone(), shared)?)
             }
+            ProbeSpec::Dns { settings, server } => {
+                Self::Dns(dns::DnsProber::new(Arc::clone(settings), server.clone(), shared)?)
+            }
+            ProbeSpec::Icmp { settings, host } => {
+                Self::Icmp(icmp::IcmpProber::new(Arc::clone(settings), host.clone(), shared)?)
+            }
+            ProbeSpec::Grpc { settings, address } => {
+                Self::Grpc(grpc::GrpcProber::new(Arc::clone(settings), address.clone(), shared)?)
+            }
+            ProbeSpec::Unix { settings, path } => {
+                Self::Unix(unix::UnixProber::new(Arc::clone(settings), path.clone(), shared)?)
+            }
+            ProbeSpec::Websocket { settings, url } => {
+                Self::Websocket(websocket::WebsocketProber::new(Arc::clone(settings), url.clone(), shared)?)
+            }
         })
     }
 }
@@ -66,6 +91,11 @@ impl Probe for Prober {
         match self {
             Self::Http(prober) => prober.run(deadline).await,
             Self::Tcp(prober) => prober.run(deadline).await,
+            Self::Dns(prober) => prober.run(deadline).await,
+            Self::Icmp(prober) => prober.run(deadline).await,
+            Self::Grpc(prober) => prober.run(deadline).await,
+            Self::Unix(prober) => prober.run(deadline).await,
+            Self::Websocket(prober) => prober.run(deadline).await,
         }
     }
 }

@@ -109,6 +109,71 @@ pub(super) fn host_port(text: &str) -> Result<HostPort, String> {
     }
 }
 
+/// `host` or `host:port`; IPv6 addresses in brackets when there is a port.
+///
+/// # Errors
+/// A sentence.
+pub(super) fn host_port_or(text: &str, port: u16) -> Result<HostPort, String> {
+    let trimmed = text.trim();
+    let has_port = match trimmed.strip_prefix('[') {
+        Some(rest) => !rest.ends_with(']'),
+        None => trimmed.matches(':').count() == 1,
+    };
+    if has_port {
+        return host_port(trimmed);
+    }
+    Ok(HostPort { host: host(trimmed)?, port })
+}
+
+/// A name or an address literal alone; IPv6 with or without brackets.
+///
+/// # Errors
+/// A sentence.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    const FORM: &str = "write a host name or an address, such as db.example.com or 2001:db8::1";
+    let trimmed = text.trim();
+    let shown = format!("{:?}", crate::config::problem::shorten(&mask_broken_address(trimmed)));
+    if trimmed.is_empty() {
+        return Err(format!("is empty; {FORM}"));
+    }
+    if let Some((scheme, _)) = trimmed.split_once("://") {
+        return Err(format!("{shown} has the scheme {scheme:?}, which this prober does not know; {FORM}"));
+    }
+    let bare = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(trimmed);
+    if bare.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(bare.to_owned());
+    }
+    if bare.contains(|c: char| c.is_whitespace() || c.is_control() || ":/@?#[]%\\".contains(c)) {
+        return Err(format!("{shown} has a character that no host name has; {FORM}"));
+    }
+    Ok(bare.to_owned())
+}
+
+/// The path of a Unix socket.
+///
+/// # Errors
+/// A sentence.
+pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, String> {
+    if text.is_empty() {
+        return Err("is empty; write the path of the socket, such as /run/app.sock".to_owned());
+    }
+    Ok(text.into())
+}
+
+/// A URL for the WebSocket prober.
+///
+/// # Errors
+/// A sentence in which credentials are masked.
+pub(super) fn websocket_url(text: &str) -> Result<url::Url, String> {
+    let shown = || format!("{:?}", crate::config::problem::shorten(&mask_broken_address(text)));
+    let url = url::Url::parse(text.trim())
+        .map_err(|error| format!("{} is not a URL: {error}; write it like wss://example.com/", shown()))?;
+    if !matches!(url.scheme(), "ws" | "wss") {
+        return Err(format!("{} has the scheme {:?}; write ws:// or wss://", shown(), url.scheme()));
+    }
+    Ok(url)
+}
+
 /// For the info series and for people.
 pub(super) fn shown(text: &str) -> String {
     mask_address(text.trim())

@@ -7,21 +7,25 @@
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
-//! | `http` `auth` `tls` `tcp` `unbuilt` | the blocks of the modules |
+//! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` | the blocks of the modules |
 //! | `address` `cel` `files` | a target's address, CEL expressions, named files |
 
 mod address;
 mod auth;
 mod cel;
+mod dns;
 mod files;
 mod global;
+mod grpc;
 mod http;
+mod icmp;
 mod module;
 mod target;
 mod target_files;
 mod tcp;
 mod tls;
-mod unbuilt;
+mod unix;
+mod websocket;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;

@@ -8,18 +8,16 @@ use sha2::{Digest, Sha256};
 
 use super::address::{self, UrlCredentials};
 use super::global::{Defaults, TIMEOUTS};
-use super::{Resolver, http, tcp, unbuilt};
+use super::{Resolver, dns, grpc, http, icmp, tcp, unix, websocket};
 use crate::config::http::HttpAuth;
 use crate::config::node::Node;
 use crate::config::problem::{At, list_of, nearest, shorten};
-use crate::config::raw::RawModule;
+use crate::config::raw::{self, RawModule};
 use crate::config::units::parse_duration;
-use crate::config::{DnsServers, HttpSettings, Module, ModuleSettings, ProbeSpec, TcpSettings, shape};
+use crate::config::{DnsServer, DnsServers, Module, ModuleSettings, ProbeSpec, shape};
 
 /// The module of targets that name none.
 pub(super) const DEFAULT_MODULE: &str = "http_2xx";
-
-const PROBERS: &[&str] = &["http", "tcp", "dns", "icmp", "grpc", "unix", "websocket"];
 
 /// Everything made of `modules:`.
 pub(super) struct Modules {
@@ -46,8 +44,6 @@ pub(super) enum Kind {
         /// It has problems; what is made of it is not to be judged.
         broken: bool,
     },
-    /// A prober that is not built yet.
-    NotBuilt(&'static str),
     /// Not even the prober is known.
     Broken,
 }
@@ -56,13 +52,45 @@ pub(super) enum Kind {
 pub(super) enum Protocol {
     Http,
     Tcp,
+    Dns,
+    Icmp,
+    Grpc,
+    Unix,
+    Websocket,
 }
 
 impl Protocol {
+    /// In the order of the incumbent's documentation.
+    pub(super) const ALL: [Self; 7] =
+        [Self::Http, Self::Tcp, Self::Dns, Self::Icmp, Self::Grpc, Self::Unix, Self::Websocket];
+
+    /// The incumbent's name of the prober, and of its block.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Tcp => "tcp",
+            Self::Dns => "dns",
+            Self::Icmp => "icmp",
+            Self::Grpc => "grpc",
+            Self::Unix => "unix",
+            Self::Websocket => "websocket",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
+    }
+
+    /// Reads a block for its wrong keys alone.
+    pub(super) fn check_shape(self, block: &Node, at: &At<'_>, r: &mut Resolver<'_>) {
+        match self {
+            Self::Http => drop(shape::read::<raw::RawHttp>(block, at, &mut r.problems)),
+            Self::Tcp => drop(shape::read::<raw::RawTcp>(block, at, &mut r.problems)),
+            Self::Dns => drop(shape::read::<raw::RawDns>(block, at, &mut r.problems)),
+            Self::Icmp => drop(shape::read::<raw::RawIcmp>(block, at, &mut r.problems)),
+            Self::Grpc => drop(shape::read::<raw::RawGrpc>(block, at, &mut r.problems)),
+            Self::Unix => drop(shape::read::<raw::RawUnix>(block, at, &mut r.problems)),
+            Self::Websocket => drop(shape::read::<raw::RawWebsocket>(block, at, &mut r.problems)),
         }
     }
 }
@@ -70,16 +98,10 @@ impl Protocol {
 /// Settings, and a hash of all that they were made from, files included.
 #[derive(Clone)]
 pub(super) struct Made {
-    pub(super) settings: Settings,
+    pub(super) settings: ModuleSettings,
     pub(super) hash: [u8; 32],
     /// A feature that it asks for and that is not built yet.
     pub(super) not_built: Option<Arc<str>>,
-}
-
-#[derive(Clone)]
-pub(super) enum Settings {
-    Http(Arc<HttpSettings>),
-    Tcp(Arc<TcpSettings>),
 }
 
 /// What a target changes about settings, beside the block itself.
@@ -124,7 +146,10 @@ impl Defaults {
 
 fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>) -> Entry {
     if matches!(node, Node::Null) {
-        r.problems.add(&at.key("prober"), format!("is required; probers are {}", list_of(PROBERS)));
+        r.problems.add(
+            &at.key("prober"),
+            format!("is required; probers are {}", list_of(&Protocol::ALL.map(Protocol::name))),
+        );
         return Entry { timeout: None, kind: Kind::Broken };
     }
     let before = r.problems.count();
@@ -137,37 +162,33 @@ fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>)
         Some(text) if parse_duration(&text.0) == Ok(Duration::ZERO) => None,
         text => r.duration(text, &at.key("timeout"), TIMEOUTS),
     };
+    let names = Protocol::ALL.map(Protocol::name);
     let prober = match raw.prober.filter(|text| !text.is_empty()) {
-        Some(text) => match PROBERS.iter().find(|known| **known == text) {
-            Some(prober) => Some(*prober),
-            None => {
-                let hint = nearest(&text, PROBERS.iter().copied());
+        Some(text) => {
+            let prober = Protocol::from_name(&text);
+            if prober.is_none() {
+                let hint = nearest(&text, names.iter().copied());
                 let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                let message = format!("{:?} is not a prober; probers are {}{hint}", shorten(&text), list_of(PROBERS));
+                let message = format!("{:?} is not a prober; probers are {}{hint}", shorten(&text), list_of(&names));
                 r.problems.add(&at.key("prober"), message);
-                None
             }
-        },
+            prober
+        }
         None => {
-            r.problems.add(&at.key("prober"), format!("is required; probers are {}", list_of(PROBERS)));
+            r.problems.add(&at.key("prober"), format!("is required; probers are {}", list_of(&names)));
             None
         }
     };
-    let mut kind = prober.map_or(Kind::Broken, Kind::NotBuilt);
-    for known in PROBERS {
-        let block = node.get(known).filter(|block| !matches!(block, Node::Null));
-        let at = at.key(known);
+    let mut kind = Kind::Broken;
+    for known in Protocol::ALL {
+        let block = node.get(known.name()).filter(|block| !matches!(block, Node::Null));
+        let at = at.key(known.name());
         if prober == Some(known) {
             let empty = Node::Map(Vec::new());
-            let block = block.unwrap_or(&empty);
-            match *known {
-                "http" => kind = probe(Protocol::Http, block, &at, modules, r),
-                "tcp" => kind = probe(Protocol::Tcp, block, &at, modules, r),
-                other => check_unbuilt(other, block, &at, r),
-            }
+            kind = probe(known, block.unwrap_or(&empty), &at, modules, r);
         } else if let Some(block) = block {
             // Blocks of other probers have no effect, with the incumbent neither; a wrong key in them is still one.
-            check_shape(known, block, &at, r);
+            known.check_shape(block, &at, r);
         }
     }
     if let Kind::Probe { broken, .. } = &mut kind {
@@ -179,31 +200,6 @@ fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>)
 fn probe(protocol: Protocol, block: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>) -> Kind {
     let settings = modules.make(protocol, block, at, r);
     Kind::Probe { protocol, block: block.clone(), settings, broken: false }
-}
-
-fn check_unbuilt(prober: &str, block: &Node, at: &At<'_>, r: &mut Resolver<'_>) {
-    match prober {
-        "dns" => unbuilt::dns(shape::read(block, at, &mut r.problems), at, r),
-        "icmp" => unbuilt::icmp(shape::read(block, at, &mut r.problems), at, r),
-        "grpc" => unbuilt::grpc(shape::read(block, at, &mut r.problems), at, r),
-        "unix" => unbuilt::unix(shape::read(block, at, &mut r.problems), at, r),
-        "websocket" => unbuilt::websocket(shape::read(block, at, &mut r.problems), at, r),
-        _ => {}
-    }
-}
-
-fn check_shape(prober: &str, block: &Node, at: &At<'_>, r: &mut Resolver<'_>) {
-    use crate::config::raw::{RawDns, RawGrpc, RawHttp, RawIcmp, RawTcp, RawUnix, RawWebsocket};
-    match prober {
-        "http" => drop(shape::read::<RawHttp>(block, at, &mut r.problems)),
-        "tcp" => drop(shape::read::<RawTcp>(block, at, &mut r.problems)),
-        "dns" => drop(shape::read::<RawDns>(block, at, &mut r.problems)),
-        "icmp" => drop(shape::read::<RawIcmp>(block, at, &mut r.problems)),
-        "grpc" => drop(shape::read::<RawGrpc>(block, at, &mut r.problems)),
-        "unix" => drop(shape::read::<RawUnix>(block, at, &mut r.problems)),
-        "websocket" => drop(shape::read::<RawWebsocket>(block, at, &mut r.problems)),
-        _ => {}
-    }
 }
 
 impl Modules {
@@ -229,9 +225,31 @@ impl Modules {
         let (settings, not_built) = match protocol {
             Protocol::Http => {
                 let (settings, not_built) = http::http(shape::read(block, at, &mut r.problems), at, r);
-                (Settings::Http(Arc::new(settings)), not_built)
+                (ModuleSettings::Http(Arc::new(settings)), not_built)
             }
-            Protocol::Tcp => (Settings::Tcp(Arc::new(tcp::tcp(shape::read(block, at, &mut r.problems), at, r))), None),
+            Protocol::Tcp => {
+                (ModuleSettings::Tcp(Arc::new(tcp::tcp(shape::read(block, at, &mut r.problems), at, r))), None)
+            }
+            Protocol::Dns => {
+                (ModuleSettings::Dns(Arc::new(dns::dns(shape::read(block, at, &mut r.problems), at, r))), None)
+            }
+            Protocol::Icmp => {
+                (ModuleSettings::Icmp(Arc::new(icmp::icmp(shape::read(block, at, &mut r.problems), at, r))), None)
+            }
+            Protocol::Grpc => {
+                (ModuleSettings::Grpc(Arc::new(grpc::grpc(shape::read(block, at, &mut r.problems), at, r))), None)
+            }
+            Protocol::Unix => {
+                (ModuleSettings::Unix(Arc::new(unix::unix(shape::read(block, at, &mut r.problems), at, r))), None)
+            }
+            Protocol::Websocket => (
+                ModuleSettings::Websocket(Arc::new(websocket::websocket(
+                    shape::read(block, at, &mut r.problems),
+                    at,
+                    r,
+                ))),
+                None,
+            ),
         };
         let mut hash = Sha256::new();
         hash.update(key);
@@ -264,23 +282,7 @@ impl Modules {
         if let Some(known) = self.made.get(&key) {
             return known.clone();
         }
-        let settings = match &made.settings {
-            Settings::Http(settings) => {
-                let mut settings = HttpSettings::clone(settings);
-                settings.dns_servers = dns_servers.clone();
-                settings.keep_excerpt = *keep_excerpt;
-                if let Some(credentials) = credentials {
-                    settings.auth = Some(basic_auth(credentials.clone()));
-                }
-                Settings::Http(Arc::new(settings))
-            }
-            Settings::Tcp(settings) => {
-                let mut settings = TcpSettings::clone(settings);
-                settings.dns_servers = dns_servers.clone();
-                settings.keep_excerpt = *keep_excerpt;
-                Settings::Tcp(Arc::new(settings))
-            }
-        };
+        let settings = varied(&made.settings, variation);
         let made = Made { settings, hash: key, not_built: made.not_built };
         self.made.insert(key, made.clone());
         made
@@ -299,13 +301,7 @@ impl Modules {
                     Kind::Probe { settings: Made { not_built: Some(feature), .. }, .. } => {
                         ModuleSettings::NotBuilt(format!("it asks for {feature}"))
                     }
-                    Kind::Probe { settings: Made { settings: Settings::Http(settings), .. }, .. } => {
-                        ModuleSettings::Http(settings)
-                    }
-                    Kind::Probe { settings: Made { settings: Settings::Tcp(settings), .. }, .. } => {
-                        ModuleSettings::Tcp(settings)
-                    }
-                    Kind::NotBuilt(prober) => ModuleSettings::NotBuilt(not_built_prober(prober)),
+                    Kind::Probe { settings: Made { settings, .. }, .. } => settings,
                     Kind::Broken => ModuleSettings::NotBuilt("it is broken".to_owned()),
                 };
                 (name, Module { timeout: entry.timeout, settings })
@@ -314,8 +310,51 @@ impl Modules {
     }
 }
 
-pub(super) fn not_built_prober(prober: &str) -> String {
-    format!("prober {prober:?} is not built yet; http and tcp are")
+/// A copy of `settings` with what a target changes about them.
+fn varied(settings: &ModuleSettings, variation: &Variation) -> ModuleSettings {
+    let Variation { dns_servers, keep_excerpt, credentials } = variation;
+    match settings.clone() {
+        ModuleSettings::Http(mut shared) => {
+            let settings = Arc::make_mut(&mut shared);
+            settings.dns_servers = dns_servers.clone();
+            settings.keep_excerpt = *keep_excerpt;
+            if let Some(credentials) = credentials {
+                settings.auth = Some(basic_auth(credentials.clone()));
+            }
+            ModuleSettings::Http(shared)
+        }
+        ModuleSettings::Tcp(mut shared) => {
+            let settings = Arc::make_mut(&mut shared);
+            settings.dns_servers = dns_servers.clone();
+            settings.keep_excerpt = *keep_excerpt;
+            ModuleSettings::Tcp(shared)
+        }
+        ModuleSettings::Dns(mut shared) => {
+            let settings = Arc::make_mut(&mut shared);
+            settings.dns_servers = dns_servers.clone();
+            settings.keep_excerpt = *keep_excerpt;
+            ModuleSettings::Dns(shared)
+        }
+        ModuleSettings::Icmp(mut shared) => {
+            Arc::make_mut(&mut shared).dns_servers = dns_servers.clone();
+            ModuleSettings::Icmp(shared)
+        }
+        ModuleSettings::Grpc(mut shared) => {
+            Arc::make_mut(&mut shared).dns_servers = dns_servers.clone();
+            ModuleSettings::Grpc(shared)
+        }
+        ModuleSettings::Unix(mut shared) => {
+            Arc::make_mut(&mut shared).keep_excerpt = *keep_excerpt;
+            ModuleSettings::Unix(shared)
+        }
+        ModuleSettings::Websocket(mut shared) => {
+            let settings = Arc::make_mut(&mut shared);
+            settings.dns_servers = dns_servers.clone();
+            settings.keep_excerpt = *keep_excerpt;
+            ModuleSettings::Websocket(shared)
+        }
+        ModuleSettings::NotBuilt(why) => ModuleSettings::NotBuilt(why),
+    }
 }
 
 /// Credentials of the URL win over the module's, as in Go's client.
@@ -326,23 +365,43 @@ fn basic_auth(UrlCredentials { username, password }: UrlCredentials) -> HttpAuth
 /// What to do for `target`, by a module's settings.
 ///
 /// # Errors
-/// A sentence: the target is no address for this prober, or the prober is not built yet.
+/// A sentence: the target is no address for this prober, or the module cannot be used.
 pub(in crate::config) fn probe_spec(settings: &ModuleSettings, target: &str) -> Result<ProbeSpec, String> {
+    if let ModuleSettings::Http(settings) = settings {
+        let (url, credentials) = address::http_url(target)?;
+        let mut settings = Arc::clone(settings);
+        if let Some(credentials) = credentials {
+            Arc::make_mut(&mut settings).auth = Some(basic_auth(credentials));
+        }
+        return Ok(ProbeSpec::Http { settings, url });
+    }
+    spec_of(settings, target)
+}
+
+/// As [`probe_spec`], with settings that have the credentials of the URL already.
+pub(super) fn spec_of(settings: &ModuleSettings, target: &str) -> Result<ProbeSpec, String> {
     match settings {
         ModuleSettings::Http(settings) => {
-            let (url, credentials) = address::http_url(target)?;
-            let settings = match credentials {
-                None => Arc::clone(settings),
-                Some(credentials) => {
-                    let mut settings = HttpSettings::clone(settings);
-                    settings.auth = Some(basic_auth(credentials));
-                    Arc::new(settings)
-                }
-            };
-            Ok(ProbeSpec::Http { settings, url })
+            Ok(ProbeSpec::Http { settings: Arc::clone(settings), url: address::http_url(target)?.0 })
         }
         ModuleSettings::Tcp(settings) => {
             Ok(ProbeSpec::Tcp { settings: Arc::clone(settings), address: address::host_port(target)? })
+        }
+        ModuleSettings::Dns(settings) => {
+            let server = DnsServer::Host(address::host_port_or(target, 53)?);
+            Ok(ProbeSpec::Dns { settings: Arc::clone(settings), server })
+        }
+        ModuleSettings::Icmp(settings) => {
+            Ok(ProbeSpec::Icmp { settings: Arc::clone(settings), host: address::host(target)? })
+        }
+        ModuleSettings::Grpc(settings) => {
+            Ok(ProbeSpec::Grpc { settings: Arc::clone(settings), address: address::host_port(target)? })
+        }
+        ModuleSettings::Unix(settings) => {
+            Ok(ProbeSpec::Unix { settings: Arc::clone(settings), path: address::socket_path(target)? })
+        }
+        ModuleSettings::Websocket(settings) => {
+            Ok(ProbeSpec::Websocket { settings: Arc::clone(settings), url: address::websocket_url(target)? })
         }
         ModuleSettings::NotBuilt(why) => Err(why.clone()),
     }

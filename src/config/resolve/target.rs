@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 use super::global::{
     Defaults, INTERVALS, TIMEOUTS, buckets_of, confirm_of, dns_servers_of, labels_of, longer_than_interval,
 };
-use super::module::{DEFAULT_MODULE, Entry, Kind, Made, Modules, Settings, Variation, not_built_prober};
+use super::module::{self, DEFAULT_MODULE, Entry, Kind, Made, Modules, Protocol, Variation};
 use super::{Resolver, address};
 use crate::config::node::Node;
 use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
-use crate::config::raw::{RawHttp, RawTarget, RawTcp};
-use crate::config::{Cadence, Confirm, LabelSet, ProbeSpec, Target, TargetName, TcpSettings, shape};
+use crate::config::raw::RawTarget;
+use crate::config::tcp::Step as DialogueStep;
+use crate::config::{Cadence, Confirm, LabelSet, ModuleSettings, ProbeSpec, Target, TargetName, shape};
 
 /// The targets so far, and where each name was first seen.
 #[derive(Default)]
@@ -73,6 +74,11 @@ pub(super) fn resolve(
         evidence_body,
         _http: _,
         _tcp: _,
+        _dns: _,
+        _icmp: _,
+        _grpc: _,
+        _unix: _,
+        _websocket: _,
     } = raw;
     let before = r.problems.count();
     let name = identity(name, at, targets, r);
@@ -183,31 +189,24 @@ fn settings(
 ) -> Option<(Made, bool)> {
     let (protocol, block, made, broken) = match &entry.kind {
         Kind::Broken => return None,
-        Kind::NotBuilt(prober) => {
-            let message = format!("{module:?} cannot be used: {}", not_built_prober(prober));
-            r.problems.add(&at.key("module"), message);
-            return None;
-        }
         Kind::Probe { protocol, block, settings, broken } => (*protocol, block, settings, *broken),
     };
     let mut made = made.clone();
-    for other in ["http", "tcp"] {
-        let Some(over) = node.get(other).filter(|over| !matches!(over, Node::Null)) else { continue };
-        let at = at.key(other);
+    for other in Protocol::ALL {
+        let name = other.name();
+        let Some(over) = node.get(name).filter(|over| !matches!(over, Node::Null)) else { continue };
+        let at = at.key(name);
         if !matches!(over, Node::Map(_)) {
             r.problems
-                .add(&at, format!("expected a mapping with keys of the module's {other} block, found {}", over.kind()));
+                .add(&at, format!("expected a mapping with keys of the module's {name} block, found {}", over.kind()));
             continue;
         }
-        if other != protocol.name() {
+        if other != protocol {
             let prober = protocol.name();
             r.problems
                 .add(&at, format!("cannot override module {module:?}, whose prober is {prober}; write {prober}:"));
             // Its keys are read all the same, so that the next attempt has no more surprises.
-            match other {
-                "http" => drop(shape::read::<RawHttp>(over, &at, &mut r.problems)),
-                _ => drop(shape::read::<RawTcp>(over, &at, &mut r.problems)),
-            }
+            other.check_shape(over, &at, r);
             continue;
         }
         let before = r.problems.count();
@@ -241,44 +240,29 @@ fn spec(
     modules: &mut Modules,
     r: &mut Resolver<'_>,
 ) -> Option<(ProbeSpec, [u8; 32])> {
-    let at_target = at.key("target");
-    match &made.settings {
-        Settings::Http(_) => match address::http_url(address) {
-            Ok((url, credentials)) => {
-                variation.credentials = credentials;
-                let made = modules.vary(made.clone(), &variation);
-                match made.settings {
-                    Settings::Http(settings) => Some((ProbeSpec::Http { settings, url }, made.hash)),
-                    Settings::Tcp(_) => None,
-                }
-            }
-            Err(message) => {
-                r.problems.add(&at_target, message);
-                None
-            }
-        },
-        Settings::Tcp(settings) => {
-            step_labels_clash(settings, labels, at, r);
-            match address::host_port(address) {
-                Ok(address) => {
-                    let made = modules.vary(made.clone(), &variation);
-                    match made.settings {
-                        Settings::Tcp(settings) => Some((ProbeSpec::Tcp { settings, address }, made.hash)),
-                        Settings::Http(_) => None,
-                    }
-                }
-                Err(message) => {
-                    r.problems.add(&at_target, message);
-                    None
-                }
-            }
+    if let ModuleSettings::Http(_) = &made.settings {
+        // The prober takes them from the settings, and they are a part of what those are made from.
+        variation.credentials = address::http_url(address).ok().and_then(|(_, credentials)| credentials);
+    }
+    if let ModuleSettings::Tcp(settings) = &made.settings {
+        step_labels_clash(&settings.steps, labels, at, r);
+    }
+    if let ModuleSettings::Unix(settings) = &made.settings {
+        step_labels_clash(&settings.steps, labels, at, r);
+    }
+    let made = modules.vary(made.clone(), &variation);
+    match module::spec_of(&made.settings, address) {
+        Ok(spec) => Some((spec, made.hash)),
+        Err(message) => {
+            r.problems.add(&at.key("target"), message);
+            None
         }
     }
 }
 
 /// `probe_expect_info` carries the target's labels and those of the step; none may be there twice.
-fn step_labels_clash(settings: &TcpSettings, labels: &LabelSet, at: &At<'_>, r: &mut Resolver<'_>) {
-    for (index, step) in settings.steps.iter().enumerate() {
+fn step_labels_clash(steps: &[DialogueStep], labels: &LabelSet, at: &At<'_>, r: &mut Resolver<'_>) {
+    for (index, step) in steps.iter().enumerate() {
         for (name, _) in &step.labels {
             if name == "target" || labels.value(name).is_some() {
                 let message =
@@ -300,10 +284,7 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
     for text in [name.as_str(), address, module] {
         sized(&mut hash, text.as_bytes());
     }
-    match probe {
-        ProbeSpec::Http { url, .. } => sized(&mut hash, url.as_str().as_bytes()),
-        ProbeSpec::Tcp { address, .. } => sized(&mut hash, format!("{}:{}", address.host, address.port).as_bytes()),
-    }
+    sized(&mut hash, probe.destination().as_bytes());
     for (name, value) in labels.iter() {
         sized(&mut hash, name.as_bytes());
         sized(&mut hash, value.as_bytes());

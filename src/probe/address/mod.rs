@@ -6,6 +6,7 @@
 //! at the same time share one lookup, servers are picked by past statistics, and a busy connection fails the query.
 //! It also leaves its UDP sockets unconnected, so that a name server which is not running looks like a silent one.
 
+mod scope;
 mod stub;
 mod system;
 #[cfg(test)]
@@ -20,6 +21,8 @@ use std::time::Duration;
 use hickory_resolver::proto::rr::Name;
 use tokio::time::Instant;
 
+pub(crate) use self::scope::admit;
+pub use self::scope::{Admit, Pin, Scope};
 use self::stub::LookupError;
 use self::system::{Files, Names};
 use crate::config::{DnsServers, IpFamily, IpPreference};
@@ -99,14 +102,18 @@ impl Resolver {
     /// comes; it is given up for the other family's only when it is negative, a failure, or two seconds late.
     pub async fn resolve(&self, host: &str, ip: IpPreference) -> Result<Resolution, ResolveError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Some(address) = scope::pinned(bare) {
+            let any = IpPreference { preferred: ip.preferred, fallback: true };
+            return admitted(host, choose(host, Box::new([address]), Duration::ZERO, any));
+        }
         if let Ok(literal) = bare.parse::<IpAddr>() {
-            return choose(host, Box::new([literal]), Duration::ZERO, ip);
+            return admitted(host, choose(host, Box::new([literal]), Duration::ZERO, ip));
         }
         let started = Instant::now();
         let found = lookup(&self.names(), host, ip).await;
         let elapsed = started.elapsed();
         match found {
-            Ok(addresses) => choose(host, addresses.into(), elapsed, ip),
+            Ok(addresses) => admitted(host, choose(host, addresses.into(), elapsed, ip)),
             Err(failure) => {
                 let resolution = Resolution { elapsed, addresses: Box::default(), chosen: None };
                 Err(ResolveError { failure, resolution })
@@ -141,6 +148,15 @@ pub fn ip_addr_hash(address: IpAddr) -> u32 {
     match address {
         IpAddr::V4(v4) => fnv(&v4.octets()),
         IpAddr::V6(v6) => fnv(&v6.octets()),
+    }
+}
+
+/// Lets the run's [`Scope`] judge the address that was chosen.
+fn admitted(host: &str, chosen: Result<Resolution, ResolveError>) -> Result<Resolution, ResolveError> {
+    let resolution = chosen?;
+    match resolution.chosen.map_or(Ok(()), |address| admit(host, address)) {
+        Ok(()) => Ok(resolution),
+        Err(failure) => Err(ResolveError { failure, resolution }),
     }
 }
 

@@ -74,10 +74,8 @@ pub(super) async fn probe_soon(settings: HttpSettings, url: &str) -> Observation
 }
 
 pub(super) fn detail(observation: &Observation) -> &HttpDetail {
-    match &observation.detail {
-        Detail::Http(detail) => detail,
-        other @ (Detail::None | Detail::Tcp(_)) => panic!("{other:?}"),
-    }
+    let Detail::Http(detail) = &observation.detail else { panic!("{:?}", observation.detail) };
+    detail
 }
 
 pub(super) fn reason(observation: &Observation) -> Option<Reason> {

@@ -92,10 +92,8 @@ fn sentence(observation: &Observation) -> &str {
 }
 
 fn detail(observation: &Observation) -> &TcpDetail {
-    match &observation.detail {
-        Detail::Tcp(detail) => detail,
-        other @ (Detail::None | Detail::Http(_)) => panic!("{other:?}"),
-    }
+    let Detail::Tcp(detail) = &observation.detail else { panic!("{:?}", observation.detail) };
+    detail
 }
 
 /// Says `text` and then listens until the prober hangs up.

@@ -76,12 +76,19 @@ struct Run<'a> {
     resolution: Option<Resolution>,
     #[serde(skip_serializing_if = "Phases::is_empty")]
     phases_seconds: Phases,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http: Option<Http<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp: Option<Tcp<'a>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    detail: Option<Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls<'a>>,
+}
+
+/// What the protocol showed, under the name of the prober.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Shown<'a> {
+    Http(Http<'a>),
+    Tcp(Tcp<'a>),
+    Unix(Tcp<'a>),
 }
 
 #[derive(Serialize)]
@@ -193,8 +200,8 @@ struct Link<'a> {
 impl<'a> Run<'a> {
     fn new(run: &'a Observation) -> Self {
         let failure = run.outcome.failure();
-        let (phases, http, tcp) = match &run.detail {
-            Detail::None => (Phases(Vec::new()), None, None),
+        let (phases, detail) = match &run.detail {
+            Detail::None => (Phases(Vec::new()), None),
             Detail::Http(detail) => {
                 let phases = &detail.phases;
                 let phases = Phases::new(&[
@@ -204,11 +211,11 @@ impl<'a> Run<'a> {
                     ("processing", phases.processing),
                     ("transfer", phases.transfer),
                 ]);
-                (phases, Some(Http::new(detail)), None)
+                (phases, Some(Shown::Http(Http::new(detail))))
             }
-            Detail::Tcp(detail) => {
-                (Phases::new(&[("connect", detail.connect), ("tls", detail.tls)]), None, Some(Tcp::new(detail)))
-            }
+            Detail::Tcp(detail) => (dialogue_phases(detail), Some(Shown::Tcp(Tcp::new(detail)))),
+            Detail::Unix(detail) => (dialogue_phases(detail), Some(Shown::Unix(Tcp::new(detail)))),
+            Detail::Dns(_) | Detail::Icmp(_) | Detail::Grpc(_) | Detail::Websocket(_) => (Phases(Vec::new()), None),
         };
         Self {
             time: rfc3339(run.started),
@@ -223,11 +230,14 @@ impl<'a> Run<'a> {
                 used: resolution.chosen.map(|address| address.to_string()),
             }),
             phases_seconds: phases,
-            http,
-            tcp,
+            detail,
             tls: run.tls.as_ref().map(Tls::new),
         }
     }
+}
+
+fn dialogue_phases(detail: &TcpDetail) -> Phases {
+    Phases::new(&[("connect", detail.connect), ("tls", detail.tls)])
 }
 
 impl<'a> Http<'a> {

@@ -106,7 +106,13 @@ impl<'a> Summary<'a> {
 pub(super) fn status(run: &Observation) -> Option<u16> {
     match &run.detail {
         Detail::Http(detail) => detail.status,
-        Detail::Tcp(_) | Detail::None => None,
+        Detail::Tcp(_)
+        | Detail::Dns(_)
+        | Detail::Icmp(_)
+        | Detail::Grpc(_)
+        | Detail::Unix(_)
+        | Detail::Websocket(_)
+        | Detail::None => None,
     }
 }
 

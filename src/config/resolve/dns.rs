@@ -1,10 +1,9 @@
-//! Blocks of probers that are not built yet: read as strictly as the others, so that a file which is good now stays
-//! good when they come.
+//! The `dns` block.
 
-use super::auth::{AuthKeys, ProxyKeys};
-use super::{Resolver, auth, http, tcp, tls};
+use super::{Resolver, tls};
 use crate::config::problem::{At, list_of, nearest, shorten};
-use crate::config::raw::{RawDns, RawGrpc, RawHttpClient, RawIcmp, RawRecordRules, RawUnix, RawWebsocket};
+use crate::config::raw::{RawDns, RawRecordRules};
+use crate::config::{DnsServers, DnsSettings};
 
 const CLASSES: &[&str] = &["IN", "CS", "CH", "HS", "NONE", "ANY"];
 
@@ -119,10 +118,10 @@ const TYPES: &[&str] = &[
     "ZONEMD",
 ];
 
-pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) {
+pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) -> DnsSettings {
     let RawDns {
         preferred_ip_protocol,
-        _ip_protocol_fallback: _,
+        ip_protocol_fallback,
         source_ip_address,
         transport_protocol,
         dns_over_tls,
@@ -136,7 +135,7 @@ pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) {
         validate_authority_rrs,
         validate_additional_rrs,
     } = raw;
-    r.ip(preferred_ip_protocol, None, at);
+    let ip = r.ip(preferred_ip_protocol, ip_protocol_fallback, at);
     r.source_address(source_ip_address, at);
     r.required(query_name, &at.key("query_name"));
     let transport = transport_protocol.filter(|text| !text.is_empty());
@@ -146,7 +145,7 @@ pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) {
     if dns_over_tls == Some(true) && transport.as_deref() != Some("tcp") {
         r.problems.add(&at.key("dns_over_tls"), "needs transport_protocol: tcp");
     }
-    tls::tls(tls_config, &at.key("tls_config"), r);
+    let tls = tls::tls(tls_config, &at.key("tls_config"), r);
     if let Some(text) = query_type.filter(|text| !text.is_empty()) {
         one_of(&text, TYPES, "a record type", &at.key("query_type"), r);
     }
@@ -173,6 +172,7 @@ pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) {
         r.patterns(fail_if_not_matches_regexp, &at.key("fail_if_not_matches_regexp"));
         r.patterns(fail_if_none_matches_regexp, &at.key("fail_if_none_matches_regexp"));
     }
+    DnsSettings { dns_servers: DnsServers::System, ip, tls, keep_excerpt: true }
 }
 
 fn one_of(text: &str, known: &[&str], what: &str, at: &At<'_>, r: &mut Resolver<'_>) {
@@ -186,69 +186,4 @@ fn one_of(text: &str, known: &[&str], what: &str, at: &At<'_>, r: &mut Resolver<
         None => format!("known are such as {}", list_of(&known[..4])),
     };
     r.problems.add(at, format!("{shown:?} is not {what}; {hint}"));
-}
-
-pub(super) fn icmp(raw: RawIcmp, at: &At<'_>, r: &mut Resolver<'_>) {
-    const LARGEST_PAYLOAD: i64 = 65_507;
-    let RawIcmp {
-        preferred_ip_protocol,
-        _ip_protocol_fallback: _,
-        source_ip_address,
-        _dont_fragment: _,
-        payload_size,
-        ttl,
-    } = raw;
-    r.ip(preferred_ip_protocol, None, at);
-    r.source_address(source_ip_address, at);
-    if let Some(size) = payload_size
-        && !(0..=LARGEST_PAYLOAD).contains(&size)
-    {
-        r.problems.add(&at.key("payload_size"), format!("{size} is not from 0 to {LARGEST_PAYLOAD} bytes"));
-    }
-    if let Some(ttl) = ttl
-        && !(0..=255).contains(&ttl)
-    {
-        r.problems.add(&at.key("ttl"), format!("{ttl} is not from 0 to 255"));
-    }
-}
-
-pub(super) fn grpc(raw: RawGrpc, at: &At<'_>, r: &mut Resolver<'_>) {
-    let RawGrpc { preferred_ip_protocol, _ip_protocol_fallback: _, _service: _, _tls: _, tls_config, _metadata: _ } =
-        raw;
-    r.ip(preferred_ip_protocol, None, at);
-    tls::tls(tls_config, &at.key("tls_config"), r);
-}
-
-pub(super) fn unix(raw: RawUnix, at: &At<'_>, r: &mut Resolver<'_>) {
-    let RawUnix { _tls: tls, tls_config, query_response } = raw;
-    tls::tls(tls_config, &at.key("tls_config"), r);
-    tcp::steps(query_response, tls.unwrap_or(false), &at.key("query_response"), r);
-}
-
-pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) {
-    let RawWebsocket { preferred_ip_protocol, _ip_protocol_fallback: _, http_config, headers, query_response } = raw;
-    r.ip(preferred_ip_protocol, None, at);
-    http::check_header_values(headers, &at.key("headers"), r);
-    tcp::steps(query_response, false, &at.key("query_response"), r);
-    let RawHttpClient {
-        basic_auth,
-        authorization,
-        oauth2,
-        bearer_token,
-        bearer_token_file,
-        _follow_redirects: _,
-        _enable_http2: _,
-        tls_config,
-        proxy_url,
-        no_proxy,
-        proxy_from_environment,
-        proxy_connect_header,
-        http_headers,
-    } = http_config.unwrap_or_default();
-    let at = at.key("http_config");
-    let keys = AuthKeys { basic_auth, authorization, oauth2, bearer_token, bearer_token_file };
-    auth::auth(keys, &at, r);
-    auth::proxy(ProxyKeys { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header }, &at, r);
-    tls::tls(tls_config, &at.key("tls_config"), r);
-    http::check_header_values(http_headers, &at.key("http_headers"), r);
 }

@@ -26,14 +26,23 @@ pub(super) fn unix_seconds(time: SystemTime) -> f64 {
 fn http(run: &Observation) -> Option<&HttpDetail> {
     match &run.detail {
         Detail::Http(detail) => Some(detail),
-        Detail::Tcp(_) | Detail::None => None,
+        Detail::Tcp(_)
+        | Detail::Dns(_)
+        | Detail::Icmp(_)
+        | Detail::Grpc(_)
+        | Detail::Unix(_)
+        | Detail::Websocket(_)
+        | Detail::None => None,
     }
 }
 
+/// Of a dialogue, over TCP or a Unix socket.
 fn tcp(run: &Observation) -> Option<&TcpDetail> {
     match &run.detail {
-        Detail::Tcp(detail) => Some(detail),
-        Detail::Http(_) | Detail::None => None,
+        Detail::Tcp(detail) | Detail::Unix(detail) => Some(detail),
+        Detail::Http(_) | Detail::Dns(_) | Detail::Icmp(_) | Detail::Grpc(_) | Detail::Websocket(_) | Detail::None => {
+            None
+        }
     }
 }
 
@@ -147,8 +156,8 @@ pub(super) fn http_last_modified(run: &Observation) -> Option<f64> {
 pub(super) fn failed_regex(run: &Observation) -> Option<f64> {
     match &run.detail {
         Detail::Http(detail) => detail.failed_regex,
-        Detail::Tcp(detail) => detail.failed_regex,
-        Detail::None => None,
+        Detail::Tcp(detail) | Detail::Unix(detail) => detail.failed_regex,
+        Detail::Dns(_) | Detail::Icmp(_) | Detail::Grpc(_) | Detail::Websocket(_) | Detail::None => None,
     }
     .map(flag)
 }

@@ -1,0 +1,14 @@
+//! The `unix` block.
+
+use super::{Resolver, tcp, tls};
+use crate::config::UnixSettings;
+use crate::config::problem::At;
+use crate::config::raw::RawUnix;
+
+pub(super) fn unix(raw: RawUnix, at: &At<'_>, r: &mut Resolver<'_>) -> UnixSettings {
+    let RawUnix { tls, tls_config, query_response } = raw;
+    let tls_config = tls::tls(tls_config, &at.key("tls_config"), r);
+    let tls = tls.unwrap_or(false);
+    let steps = tcp::steps(query_response, tls, &at.key("query_response"), r);
+    UnixSettings { tls, tls_config, steps, keep_excerpt: true }
+}

@@ -1,0 +1,5 @@
+//! What a WebSocket run showed.
+
+/// One WebSocket run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WebsocketDetail {}
