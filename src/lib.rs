@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> state -> schedule -> metrics -> server -> once -> app
+//! config -> observation -> probe -> vantage -> state -> schedule -> metrics -> server -> once -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -13,6 +13,7 @@
 //! | [`observation`] | what one run of one probe saw: plain values, the vocabulary of reasons |
 //! | [`telemetry`] | the exporter's own counters (the `prometheus` crate's registry) |
 //! | [`probe`] | one file or folder a protocol; name resolution and TLS that they share |
+//! | [`vantage`] | anchors: whether it is us that is cut off |
 //! | [`state`] | per target: last observations, verdict, totals, clocks; snapshots of them |
 //! | [`schedule`] | when to run; one loop a target |
 //! | [`metrics`] | names, help and types; snapshot -> text |
@@ -31,3 +32,4 @@ pub mod schedule;
 pub mod server;
 pub mod state;
 pub mod telemetry;
+pub mod vantage;

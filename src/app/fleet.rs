@@ -113,6 +113,7 @@ mod tests {
     use crate::state::Snapshot;
     use crate::state::tests::{target, up};
     use crate::telemetry::Telemetry;
+    use crate::vantage::CurrentVantage;
 
     const S: Duration = Duration::from_secs(1);
 
@@ -133,7 +134,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let state = State::default();
-            let scheduler = Scheduler::new(Arc::new(Telemetry::new()));
+            let scheduler = Scheduler::new(Arc::new(Telemetry::new()), CurrentVantage::default());
             Self { fleet: Fleet::new(scheduler, state.clone()), state }
         }
 

@@ -7,6 +7,7 @@ use super::fleet::Wanted;
 use crate::config::{self, Config, ConfigErrors};
 use crate::probe::{Prober, Shared};
 use crate::state::{State, TargetState};
+use crate::vantage::Vantage;
 
 /// What to load.
 #[derive(Clone)]
@@ -22,6 +23,7 @@ pub(super) enum Input {
 pub(super) struct Loaded {
     pub(super) config: Arc<Config>,
     pub(super) targets: Vec<Wanted<Prober>>,
+    pub(super) vantage: Arc<Vantage>,
 }
 
 /// Why a config was not loaded. Printed as every problem on a line of its own.
@@ -86,9 +88,12 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
             }
         }
     }
-    if problems.is_empty() {
-        Ok(Loaded { config: Arc::new(config), targets })
-    } else {
-        Err(LoadError::Probers(problems))
+    match Vantage::new(&config.anchors, &shared) {
+        Ok(vantage) if problems.is_empty() => {
+            return Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage) });
+        }
+        Ok(_) => {}
+        Err(error) => problems.push(format!("anchors: {:#}", anyhow::Error::new(error))),
     }
+    Err(LoadError::Probers(problems))
 }

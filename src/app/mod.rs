@@ -13,6 +13,7 @@ pub mod signal;
 mod tests;
 mod watch;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,11 +30,13 @@ pub use listen::{BindError, bind};
 pub use loading::LoadError;
 
 use crate::config::{Config, Target};
+use crate::metrics::VantageGauge;
 use crate::probe::Prober;
 use crate::schedule::Scheduler;
 use crate::server::{self, ReloadRequest, Served};
 use crate::state::State;
 use crate::telemetry::Telemetry;
+use crate::vantage::CurrentVantage;
 use fleet::{Fleet, Wanted};
 use loading::{Input, Loaded, load};
 use watch::Watch;
@@ -59,6 +62,9 @@ struct Running {
     fleet: Fleet,
     config: channel::Sender<Arc<Config>>,
     watch: Watch,
+    vantage: CurrentVantage,
+    /// The task that asks the anchors now and then; one before it may not have ended yet.
+    lookouts: JoinSet<Infallible>,
     stop: CancellationToken,
 }
 
@@ -122,10 +128,14 @@ impl App {
         }
         drop(context);
 
-        let scheduler = Scheduler::new(Arc::clone(&telemetry));
+        let vantage = CurrentVantage::default();
+        let (vantages, configs) = (vantage.clone(), config.subscribe());
+        let gauge = VantageGauge::new(move || Some((configs.borrow().labels.clone(), vantages.get().reaches()?)));
+        telemetry.registry.register(Box::new(gauge)).context("cannot register a metric")?;
+        let scheduler = Scheduler::new(Arc::clone(&telemetry), vantage.clone());
         let fleet = Fleet::new(scheduler, state.clone());
         let watch = Watch::new(&path, &loaded.config, auto_reload);
-        let mut app = Running { path, telemetry, state, fleet, config, watch, stop };
+        let mut app = Running { path, telemetry, state, fleet, config, watch, vantage, lookouts: JoinSet::new(), stop };
         app.take_over(loaded, "start");
 
         // Readiness is a latch: it says that the start is over, not that nothing is new.
@@ -149,6 +159,7 @@ impl App {
                     Ok(())
                 }
                 () = app.fleet.scheduler.reap() => Ok(()),
+                Some(Err(ended)) = app.lookouts.join_next() => app.lookout_ended(&ended),
             };
             if let Err(Stopped) = over {
                 break Ok(());
@@ -203,12 +214,26 @@ impl Running {
             warn!(warning, "The config is good, but may not be what is meant.");
         }
         open_files::check(loaded.targets.len());
+        if self.vantage.replace(loaded.vantage) {
+            self.lookouts.abort_all();
+            let vantage = self.vantage.get();
+            self.lookouts.spawn(async move { vantage.watch().await });
+        }
         let changes = self.fleet.apply(loaded.targets, Instant::now());
         self.config.send_replace(loaded.config);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.telemetry.config_loaded(Ok(now.as_secs_f64()));
         let fleet::Changes { added, changed, removed, unchanged } = changes;
         info!(trigger, added, changed, removed, unchanged, "Config loaded.");
+    }
+
+    /// Aborted for another one, as a rule.
+    fn lookout_ended(&self, ended: &tokio::task::JoinError) -> Result<(), Stopped> {
+        if !ended.is_cancelled() {
+            self.telemetry.panics.inc();
+            error!(error = %ended, "The anchors are not asked any more, but for runs that fail. This is a bug.");
+        }
+        Ok(())
     }
 
     /// No new runs, those in flight dropped, open requests answered, within the grace.

@@ -23,6 +23,7 @@ pub mod grpc;
 pub mod http;
 pub mod icmp;
 mod load;
+pub mod maintenance;
 mod masked;
 mod node;
 mod position;
@@ -51,6 +52,7 @@ pub use dns::DnsSettings;
 pub use grpc::GrpcSettings;
 pub use http::HttpSettings;
 pub use icmp::IcmpSettings;
+pub use maintenance::Maintenance;
 pub use problem::{ConfigErrors, Problem};
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
@@ -133,6 +135,10 @@ pub struct Config {
     pub targets: Vec<Arc<Target>>,
     /// What `/probe` may name; also the built-in `http_2xx`.
     pub modules: BTreeMap<String, Module>,
+    /// The labels of every series, this exporter's vantage among them.
+    pub labels: LabelSet,
+    /// What tells "it is us" from "it is them".
+    pub anchors: Vec<Anchor>,
     /// What `/config` shows: the effective YAML, secrets masked; then each target file as a document of its own.
     pub masked_yaml: String,
     /// Files that the config named (target files, CA files, secrets), for the watcher. Not the main file.
@@ -189,6 +195,19 @@ impl Module {
     }
 }
 
+/// A place that can be reached whenever the exporter itself can reach anything.
+#[derive(Clone, Debug)]
+pub struct Anchor {
+    /// As configured, credentials masked.
+    pub address: String,
+    pub probe: ProbeSpec,
+}
+
+impl Anchor {
+    /// How long one may take to answer.
+    pub const TIMEOUT: Duration = Duration::from_secs(2);
+}
+
 /// One thing to watch.
 #[derive(Debug)]
 pub struct Target {
@@ -204,6 +223,13 @@ pub struct Target {
     /// Upper bounds in seconds, ascending, finite; empty means no `probe_latency_seconds`.
     pub latency_buckets: Arc<[f64]>,
     pub probe: ProbeSpec,
+    /// What customers may read in place of the name.
+    pub display_name: Option<Box<str>>,
+    /// A successful run that takes longer is slow; for alerts, not for the verdict.
+    pub slow_threshold: Option<Duration>,
+    /// The share of time that it is to be up, between 0 and 1.
+    pub slo: Option<f64>,
+    pub maintenance: Maintenance,
     /// Changes exactly when anything that decides about this target changes, referenced files included.
     pub fingerprint: [u8; 32],
 }

@@ -78,6 +78,30 @@ pub(super) struct RawFile {
     #[serde(rename = "targets")]
     pub(super) _targets: Option<IgnoredAny>,
     pub(super) target_files: Option<Vec<String>>,
+    pub(super) maintenance: Option<Vec<RawWindow>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawWindow {
+    pub(super) name: Option<String>,
+    pub(super) targets: Option<Vec<String>>,
+    pub(super) labels: Option<Entries<String>>,
+    pub(super) time_zone: Option<String>,
+    pub(super) once: Option<RawOnce>,
+    pub(super) weekly: Option<RawWeekly>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawOnce {
+    pub(super) start: Option<String>,
+    pub(super) end: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawWeekly {
+    pub(super) days: Option<Vec<String>>,
+    pub(super) start: Option<String>,
+    pub(super) end: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -90,6 +114,9 @@ pub(super) struct RawGlobal {
     pub(super) latency_buckets: Option<Vec<f64>>,
     pub(super) evidence_body: Option<bool>,
     pub(super) target_files_refresh_interval: Option<DurationText>,
+    pub(super) anchors: Option<Vec<String>>,
+    pub(super) slow_threshold: Option<DurationText>,
+    pub(super) slo: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,6 +137,9 @@ pub(super) struct RawTarget {
     pub(super) dns_servers: Option<Vec<String>>,
     pub(super) latency_buckets: Option<Vec<f64>>,
     pub(super) evidence_body: Option<bool>,
+    pub(super) display_name: Option<String>,
+    pub(super) slow_threshold: Option<DurationText>,
+    pub(super) slo: Option<f64>,
     /// Merged into the module's block as trees, before either is read.
     #[serde(rename = "http")]
     pub(super) _http: Option<IgnoredAny>,
@@ -420,6 +450,9 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawGlobal::deserialize(Fields(&mut keys));
     let _ = RawConfirm::deserialize(Fields(&mut keys));
     let _ = RawTarget::deserialize(Fields(&mut keys));
+    let _ = RawWindow::deserialize(Fields(&mut keys));
+    let _ = RawOnce::deserialize(Fields(&mut keys));
+    let _ = RawWeekly::deserialize(Fields(&mut keys));
     let _ = RawTargetGroup::deserialize(Fields(&mut keys));
     let _ = RawHttp::deserialize(Fields(&mut keys));
     let _ = RawHeaderMatch::deserialize(Fields(&mut keys));

@@ -93,6 +93,29 @@ pub struct Confirm {
     pub retry_interval: Duration,
 }
 
+/// A text with `*` for any run of characters, and nothing else special.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(Box<str>);
+
+impl Glob {
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether the whole of `text` matches.
+    pub fn matches(&self, text: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(last) = parts.next_back() else { return text == first };
+        let Some(mut rest) = text.strip_prefix(first) else { return false };
+        for part in parts {
+            let Some(at) = rest.find(part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        rest.ends_with(last)
+    }
+}
+
 /// Labels of a target, sorted by name; no name twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelSet(Vec<(Box<str>, Box<str>)>);
@@ -116,6 +139,10 @@ pub const RESERVED_LABELS: &[&str] = &[
     "module",
     "prober",
     "interval",
+    "display_name",
+    "evidence_url",
+    "finding",
+    "what",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -246,6 +273,27 @@ impl PartialEq for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_glob_is_stars_and_text() {
+        for (glob, text, matches) in [
+            ("shop", "shop", true),
+            ("shop", "shops", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("mail-*", "mail-1", true),
+            ("mail-*", "email-1", false),
+            ("*.example.com", "a.example.com", true),
+            ("a*a", "a", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("**", "x", true),
+            ("", "", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(Glob::new(glob).matches(text), matches, "{glob} on {text}");
+        }
+    }
 
     #[test]
     fn cadence_refuses_what_cannot_run() {

@@ -45,6 +45,8 @@ fn own() -> Vec<(String, String, String, String)> {
     if let Ok(count) = super::TargetCount::new(|| 0) {
         let _ = telemetry.registry.register(Box::new(count));
     }
+    let vantage = super::VantageGauge::new(|| Some((crate::config::LabelSet::default(), true)));
+    let _ = telemetry.registry.register(Box::new(vantage));
     let families = telemetry.registry.gather();
     families
         .iter()

@@ -67,6 +67,10 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
         confirm: Confirm { failures: NonZeroU32::new(2).unwrap(), retry_interval: ms(2000) },
         latency_buckets: buckets.into(),
         probe,
+        display_name: None,
+        slow_threshold: None,
+        slo: None,
+        maintenance: crate::config::Maintenance::default(),
         fingerprint: [0; 32],
     })
 }
@@ -252,6 +256,7 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         failures: Vec::new(),
         latency: None,
         capsules: Capsules::default(),
+        maintenance: None,
     }
 }
 
@@ -297,12 +302,24 @@ pub(crate) fn varied() -> Snapshot {
         shop,
         down(http_target("expired", &[region], &[]), expired()),
         down(http_target("gone", &[region], &[]), no_such_name()),
-        up(tcp_target("mail", &[region, ("team", "post")]), good_smtp()),
+        promised(up(tcp_target("mail", &[region, ("team", "post")]), good_smtp())),
         fresh(http_target("new", &[region], &[])),
         up(http_target("odd \"na\\me\" <&>/\u{e9}", &[("note", "two\nlines, \\ and \"quotes\"")], &[]), good_https()),
     ];
     targets.sort_by(|a, b| a.target.name.cmp(&b.target.name));
     Snapshot { taken: now(), targets }
+}
+
+/// With what an operator may say of a target, beyond how to probe it.
+fn promised(mut snapshot: TargetSnapshot) -> TargetSnapshot {
+    let mut target = Arc::into_inner(snapshot.target).unwrap();
+    target.display_name = Some("E-mail".into());
+    target.slow_threshold = Some(ms(2500));
+    target.slo = Some(0.999);
+    snapshot.target = Arc::new(target);
+    snapshot.maintenance = Some(true);
+    snapshot.totals.maintenance = ms(3_600_000);
+    snapshot
 }
 
 /// `count` targets that are up over TLS, each with an observation of its own and no two numbers alike, as in a

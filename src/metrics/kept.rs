@@ -54,6 +54,18 @@ pub(super) fn maintenance_seconds(target: &TargetSnapshot) -> Option<f64> {
     Some(clock(target.totals.maintenance))
 }
 
+pub(super) fn maintenance(target: &TargetSnapshot) -> Option<f64> {
+    target.maintenance.map(|on| f64::from(u8::from(on)))
+}
+
+pub(super) fn slow_threshold(target: &TargetSnapshot) -> Option<f64> {
+    target.target.slow_threshold.map(|threshold| threshold.as_secs_f64())
+}
+
+pub(super) fn slo(target: &TargetSnapshot) -> Option<f64> {
+    target.target.slo
+}
+
 /// Seconds to the millisecond, rounded down so that a clock never seems to run ahead or back.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of uptime stay below 2^53")]
 fn clock(total: Duration) -> f64 {
@@ -88,6 +100,7 @@ pub(super) fn target_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
             ("module", &target.module),
             ("prober", target.probe.prober()),
             ("interval", &prometheus_duration(target.cadence.interval())),
+            ("display_name", target.display_name.as_deref().unwrap_or(target.name.as_str())),
         ],
         1.0,
     );

@@ -24,7 +24,7 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use family::{FAMILIES, Family, Kind};
-pub use own::TargetCount;
+pub use own::{TargetCount, VantageGauge};
 pub use page::Page;
 pub use selection::{Selection, SelectionError, Shard};
 

@@ -2,7 +2,9 @@
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, TextEncoder};
+use prometheus::{Gauge, IntGauge, Opts, TextEncoder};
+
+use crate::config::LabelSet;
 
 /// `uptime_exporter_targets`, counted whenever it is gathered.
 pub struct TargetCount<F> {
@@ -30,6 +32,41 @@ impl<F: Fn() -> usize + Send + Sync> Collector for TargetCount<F> {
     }
 }
 
+/// `probe_vantage_ok` with the labels of the config in force; no sample when the function has nothing.
+pub struct VantageGauge<F> {
+    now: F,
+}
+
+impl<F: Fn() -> Option<(LabelSet, bool)> + Send + Sync> VantageGauge<F> {
+    pub fn new(now: F) -> Self {
+        Self { now }
+    }
+
+    fn gauge(labels: &LabelSet) -> prometheus::Result<Gauge> {
+        let help = "Whether an anchor answers (1), or none does (0): cut off, so that runs are inconclusive.";
+        let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Gauge::with_opts(Opts::new("probe_vantage_ok", help).const_labels(labels))
+    }
+}
+
+impl<F: Fn() -> Option<(LabelSet, bool)> + Send + Sync> Collector for VantageGauge<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        // Its labels change with the config, so it has no description that stays true.
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Some((labels, ok)) = (self.now)() else { return Vec::new() };
+        Self::gauge(&labels).map_or_else(
+            |_| Vec::new(),
+            |gauge| {
+                gauge.set(f64::from(u8::from(ok)));
+                gauge.collect()
+            },
+        )
+    }
+}
+
 /// One family as text; nothing when it has no samples.
 pub(super) fn text(family: &MetricFamily) -> String {
     let mut text = String::new();
@@ -50,6 +87,19 @@ mod tests {
         let registry = prometheus::Registry::new();
         registry.register(Box::new(TargetCount::new(|| 7).unwrap())).unwrap();
         assert!(text(&registry.gather()[0]).ends_with("uptime_exporter_targets 7\n"));
+    }
+
+    #[test]
+    fn the_vantage_has_the_labels_of_its_config() {
+        let registry = prometheus::Registry::new();
+        let labels = LabelSet::new([("region".to_owned(), "eu".to_owned())]).unwrap();
+        let ok = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let seen = std::sync::Arc::clone(&ok);
+        let gauge = VantageGauge::new(move || Some((labels.clone(), (*seen.lock().unwrap())?)));
+        registry.register(Box::new(gauge)).unwrap();
+        assert!(registry.gather().is_empty());
+        *ok.lock().unwrap() = Some(false);
+        assert!(text(&registry.gather()[0]).ends_with("probe_vantage_ok{region=\"eu\"} 0\n"));
     }
 
     #[test]

@@ -138,13 +138,58 @@ reasons! {
     GrpcStatus "grpc_status" "The gRPC call ended with a status other than OK." "The service's log; UNIMPLEMENTED means that it has no health service.";
     GrpcNotServing "grpc_not_serving" "The gRPC health service says that it is not serving." "The service's own health checks.";
     ProxyError "proxy_error" "The proxy could not be used or refused." "The proxy itself: its address, its credentials, its log.";
+    Vantage "vantage" "The exporter reached none of its anchors either, so it is most likely cut off; this says nothing about the target." "The exporter's own network, its uplink and its name servers.";
     Internal "internal" "The exporter itself could not run the probe; this says nothing about the target." "The exporter's log, its limit of open files and its load.";
 }
 
 impl Reason {
     /// True when the run says nothing about the target, so it must not count against it.
     pub fn is_inconclusive(self) -> bool {
-        self == Self::Internal
+        matches!(self, Self::Internal | Self::Vantage)
+    }
+
+    /// Whether trouble of the exporter's own network could look like this. What only the target, or something near
+    /// to it, can have said is not among them.
+    pub fn may_be_ours(self) -> bool {
+        match self {
+            Self::DnsNxdomain
+            | Self::DnsServfail
+            | Self::DnsTimeout
+            | Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::ConnectUnreachable
+            | Self::ConnectReset
+            | Self::TlsTimeout
+            | Self::RequestTimeout
+            | Self::ResponseTimeout
+            | Self::ResponseTruncated
+            | Self::IcmpTimeout
+            | Self::IcmpUnreachable
+            | Self::ProxyError
+            | Self::Vantage
+            | Self::Internal => true,
+            Self::DnsNoAddress
+            | Self::TlsHandshake
+            | Self::TlsExpired
+            | Self::TlsNotYetValid
+            | Self::TlsUntrusted
+            | Self::TlsNameMismatch
+            | Self::TlsRevoked
+            | Self::ProtocolError
+            | Self::HttpStatus
+            | Self::HttpRedirect
+            | Self::HttpVersion
+            | Self::HeaderMismatch
+            | Self::BodyMismatch
+            | Self::BodyTooLarge
+            | Self::SslRequired
+            | Self::SslForbidden
+            | Self::DnsRcode
+            | Self::DnsAnswerMismatch
+            | Self::ExpectMismatch
+            | Self::GrpcStatus
+            | Self::GrpcNotServing => false,
+        }
     }
 }
 
@@ -227,6 +272,6 @@ mod tests {
             assert!(seen.insert(label), "{label} twice");
             assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{label}");
         }
-        assert_eq!(seen.len(), 36);
+        assert_eq!(seen.len(), 37);
     }
 }

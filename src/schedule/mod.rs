@@ -28,6 +28,7 @@ use crate::observation::Outcome;
 use crate::probe::Probe;
 use crate::state::{Change, Recorded, TargetState};
 use crate::telemetry::Telemetry;
+use crate::vantage::CurrentVantage;
 
 /// Every target's loop.
 pub struct Scheduler {
@@ -40,11 +41,13 @@ struct Common {
     /// Every grid is counted from here, so that a target's ticks do not move when its loop starts anew.
     epoch: Instant,
     telemetry: Arc<Telemetry>,
+    /// Excuses what is our own network's fault.
+    vantage: CurrentVantage,
 }
 
 impl Scheduler {
-    pub fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self { loops: JoinSet::new(), common: Arc::new(Common { epoch: Instant::now(), telemetry }) }
+    pub fn new(telemetry: Arc<Telemetry>, vantage: CurrentVantage) -> Self {
+        Self { loops: JoinSet::new(), common: Arc::new(Common { epoch: Instant::now(), telemetry, vantage }) }
     }
 
     /// Starts to probe a target; it goes on until the handle aborts it or the scheduler is dropped.
@@ -110,7 +113,10 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
         telemetry.schedule_lag.observe(lag.as_secs_f64());
         state.begin(started);
         // In a box, because a run's future is tens of kilobytes and most targets are idle most of the time.
-        let observation = Box::pin(run(probe, timeout, lag, telemetry)).await;
+        let mut observation = Box::pin(run(probe, timeout, lag, telemetry)).await;
+        if !observation.outcome.is_up() {
+            observation = Box::pin(common.vantage.get().excuse(observation, started)).await;
+        }
         let ended = Instant::now();
         let recorded = state.record(observation, ended);
         log(state, &recorded, due.kind);

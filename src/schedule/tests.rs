@@ -68,7 +68,7 @@ impl<F: Fn(usize) -> Act + Send + Sync + 'static> Probe for Scripted<F> {
 
 fn scheduler() -> (Scheduler, Arc<Telemetry>) {
     let telemetry = Arc::new(Telemetry::new());
-    (Scheduler::new(Arc::clone(&telemetry)), telemetry)
+    (Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()), telemetry)
 }
 
 fn state(target: Arc<crate::config::Target>) -> Arc<TargetState> {
@@ -288,7 +288,7 @@ async fn first_runs_come_soon_and_spread_out() {
 #[tokio::test]
 async fn an_idle_loop_is_small() {
     let telemetry = Arc::new(Telemetry::new());
-    let common = Arc::new(Common { epoch: Instant::now(), telemetry });
+    let common = Arc::new(Common { epoch: Instant::now(), telemetry, vantage: CurrentVantage::default() });
     let idle = supervise(Scripted::new(|_| Act::Panic), state(target("shop", S, S)), common);
     assert!(size_of_val(&idle) <= 640, "{}", size_of_val(&idle));
 }

@@ -1,14 +1,16 @@
-//! Whose the time is: up, down, unknown, or not decided yet.
+//! Whose the time is: up, down, unknown, maintenance, or not decided yet.
 //!
 //! The time from the start of one run to the start of the next belongs to what the former said. While failures are
 //! not confirmed it is pending, and credited nowhere; a confirmation gives it to down, a success to up.
-//! Invariant: up + down + unknown + pending is the time since creation, up to the last moment settled.
+//! What lies in a maintenance window is maintenance, whatever runs say.
+//! Invariant: up + down + unknown + maintenance + pending is the time since creation, up to the last moment settled.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::Totals;
+use crate::config::Maintenance;
 
 /// Who gets the time since the last run began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +31,38 @@ pub(super) struct Clock {
     /// A run is going on. What its time was is known when it ends.
     running: bool,
     pending: Duration,
+    maintenance: Maintenance,
+    /// One moment on both clocks: windows are wall-clock time, everything else here is not.
+    wall: (Instant, SystemTime),
 }
 
 impl Clock {
     /// Unknown until the first run begins.
-    pub(super) fn new(now: Instant) -> Self {
-        Self { account: Account::Unknown, mark: now, trusted_until: now, running: false, pending: Duration::ZERO }
+    pub(super) fn new(now: Instant, wall: SystemTime, maintenance: Maintenance) -> Self {
+        Self {
+            account: Account::Unknown,
+            mark: now,
+            trusted_until: now,
+            running: false,
+            pending: Duration::ZERO,
+            maintenance,
+            wall: (now, wall),
+        }
+    }
+
+    /// What the wall clock shows at `now`. It may have been set since.
+    pub(super) fn adjust(&mut self, now: Instant, wall: SystemTime) {
+        self.wall = (now, wall);
+    }
+
+    /// The wall clock's time of `moment`.
+    pub(super) fn wall(&self, moment: Instant) -> SystemTime {
+        let (now, wall) = self.wall;
+        let then = match moment.checked_duration_since(now) {
+            Some(after) => wall.checked_add(after),
+            None => wall.checked_sub(now.saturating_duration_since(moment)),
+        };
+        then.unwrap_or(wall)
     }
 
     /// Credits the time up to `now`, or to the start of the run in flight if that is earlier.
@@ -45,10 +73,9 @@ impl Clock {
         if self.running || now <= self.mark {
             return;
         }
-        let trusted = now.min(self.trusted_until).saturating_duration_since(self.mark);
-        let excess = now.saturating_duration_since(self.mark).saturating_sub(trusted);
-        self.credit(self.account, trusted, totals);
-        self.credit(Account::Unknown, excess, totals);
+        let trusted_until = now.min(self.trusted_until).max(self.mark);
+        self.credit_span(self.account, self.mark, trusted_until, totals);
+        self.credit_span(Account::Unknown, trusted_until, now, totals);
         self.mark = now;
     }
 
@@ -84,6 +111,17 @@ impl Clock {
     /// When the run that ended last, or goes on now, began; correct until the next settling.
     pub(super) fn mark(&self) -> Instant {
         self.mark
+    }
+
+    fn credit_span(&mut self, account: Account, from: Instant, to: Instant, totals: &mut Totals) {
+        let time = to.saturating_duration_since(from);
+        let maintenance = if self.maintenance.is_empty() {
+            Duration::ZERO
+        } else {
+            self.maintenance.covered(self.wall(from), self.wall(to)).min(time)
+        };
+        totals.maintenance = totals.maintenance.saturating_add(maintenance);
+        self.credit(account, time.saturating_sub(maintenance), totals);
     }
 
     fn credit(&mut self, account: Account, time: Duration, totals: &mut Totals) {

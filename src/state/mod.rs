@@ -35,7 +35,7 @@ pub enum Verdict {
 pub struct Totals {
     pub runs_succeeded: u64,
     pub runs_failed: u64,
-    /// Confirmed outages begun.
+    /// Confirmed outages begun, but for those that began and ended in maintenance.
     pub outages: u64,
     pub up: Duration,
     pub down: Duration,
@@ -83,6 +83,8 @@ pub struct TargetSnapshot {
     /// When the target asks for one.
     pub latency: Option<LatencyHistogram>,
     pub capsules: Capsules,
+    /// Whether a maintenance window is on; `None` for a target that has none.
+    pub maintenance: Option<bool>,
 }
 
 /// A copy of every target's state, sorted by name.

@@ -60,6 +60,8 @@ struct Inner {
     latency: Option<LatencyHistogram>,
     capsules: Capsules,
     clock: Clock,
+    /// The outage was confirmed in a maintenance window, and is counted when it outlasts that.
+    outage_uncounted: bool,
     /// Its place was taken over; whatever still comes in is dropped.
     retired: bool,
 }
@@ -67,6 +69,7 @@ struct Inner {
 impl TargetState {
     /// A target of which nothing is known.
     pub fn new(target: Arc<Target>, now: Instant) -> Self {
+        // A wall clock, because windows are wall-clock time; each run brings a newer one.
         let inner = Inner {
             verdict: Verdict::Unknown,
             since: None,
@@ -77,7 +80,8 @@ impl TargetState {
             failures: Vec::new(),
             latency: empty_histogram(&target),
             capsules: Capsules::default(),
-            clock: Clock::new(now),
+            clock: Clock::new(now, SystemTime::now(), target.maintenance.clone()),
+            outage_uncounted: false,
             retired: false,
         };
         Self { target, inner: Mutex::new(inner) }
@@ -109,7 +113,8 @@ impl TargetState {
             failures: old.failures.clone(),
             latency,
             capsules: old.capsules.clone(),
-            clock: Clock::new(mark),
+            clock: Clock::new(mark, old.clock.wall(mark), target.maintenance.clone()),
+            outage_uncounted: old.outage_uncounted,
             retired: false,
         };
         Self { target, inner: Mutex::new(inner) }
@@ -160,6 +165,8 @@ impl TargetState {
             failures: inner.failures.clone(),
             latency: inner.latency.clone(),
             capsules: inner.capsules.clone(),
+            maintenance: (!self.target.maintenance.is_empty())
+                .then(|| self.target.maintenance.current(inner.clock.wall(now)).is_some()),
         }
     }
 
@@ -182,6 +189,8 @@ impl Inner {
             .interval()
             .saturating_add(target.cadence.timeout())
             .saturating_add(target.confirm.retry_interval);
+        let mark = self.clock.mark();
+        self.clock.adjust(mark, run.started);
         self.last = Some(Arc::clone(run));
         let (account, change, next) = match &run.outcome {
             Outcome::Up => self.record_success(target, run),
@@ -211,6 +220,7 @@ impl Inner {
         // Pending failures were a blip: the target was up, and the runs stay counted as failed.
         self.clock.resolve(Account::Up, &mut self.totals);
         self.failures_in_a_row = 0;
+        self.outage_uncounted = false;
         self.capsules.last_good = Some(Arc::clone(run));
         let series = self.series.take();
         let change = match self.verdict {
@@ -240,7 +250,12 @@ impl Inner {
         self.capsules.latest_failure = Some(Arc::clone(run));
         let mark = self.clock.mark();
         let (first, began) = self.series.get_or_insert_with(|| (Arc::clone(run), mark));
+        let maintenance = target.maintenance.current(run.started).is_some();
         if self.verdict == Verdict::Down {
+            if self.outage_uncounted && !maintenance {
+                self.outage_uncounted = false;
+                self.totals.outages += 1;
+            }
             return (Account::Down, None, Next::Tick);
         }
         if self.failures_in_a_row < target.confirm.failures.get() {
@@ -252,7 +267,12 @@ impl Inner {
         self.capsules.recovery = None;
         self.verdict = Verdict::Down;
         self.since = Some(since);
-        self.totals.outages += 1;
+        // What goes down while it is worked on is no outage, unless it stays down.
+        if maintenance {
+            self.outage_uncounted = true;
+        } else {
+            self.totals.outages += 1;
+        }
         self.clock.resolve(Account::Down, &mut self.totals);
         (Account::Down, Some(Change::WentDown { since, duration }), Next::Tick)
     }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
+use crate::config::maintenance::{Maintenance, When, Window};
 use crate::config::{Cadence, Confirm, HostPort, LabelSet, ProbeSpec, TargetName, TcpSettings, TlsSettings};
 use crate::observation::{Detail, Failure, Outcome};
 
@@ -45,6 +46,10 @@ pub(crate) fn target_with(
             settings: Arc::new(settings),
             address: HostPort { host: "127.0.0.1".to_owned(), port: 9 },
         },
+        display_name: None,
+        slow_threshold: None,
+        slo: None,
+        maintenance: Maintenance::default(),
         fingerprint: [0; 32],
     })
 }
@@ -76,8 +81,21 @@ struct Bench {
 
 impl Bench {
     fn new(failures: u32) -> Self {
+        Self::of(target_with("shop", 10 * S, 5 * S, failures, &[]))
+    }
+
+    fn of(target: Arc<Target>) -> Self {
         let t0 = Instant::now();
-        Self { state: TargetState::new(target_with("shop", 10 * S, 5 * S, failures, &[]), t0), t0 }
+        Self { state: TargetState::new(target, t0), t0 }
+    }
+
+    /// In maintenance from second `start` to second `end`.
+    fn maintained(failures: u32, start: u32, end: u32) -> Self {
+        let moment = |second| jiff::Timestamp::try_from(wall(second)).unwrap();
+        let when = When::Once { start: moment(start), end: moment(end) };
+        let mut target = Arc::into_inner(target_with("shop", 10 * S, 5 * S, failures, &[])).unwrap();
+        target.maintenance = Maintenance::new(vec![Window { name: "".into(), when }]);
+        Self::of(Arc::new(target))
     }
 
     /// A run of no length at `second`.
@@ -437,5 +455,62 @@ proptest! {
             }
         }
         check(&state, now, now)?;
+    }
+}
+
+#[test]
+fn the_time_in_a_window_is_maintenance_to_the_second_whatever_runs_say() {
+    let bench = Bench::maintained(1, 13, 47);
+    for second in [0, 10] {
+        bench.run(second, up());
+    }
+    assert_eq!(bench.at(12).maintenance, Some(false));
+    for second in [20, 30, 40] {
+        bench.run(second, down(REFUSED));
+        assert_eq!(bench.at(second).maintenance, Some(true));
+    }
+    assert_eq!(bench.at(40).verdict, Verdict::Down, "probing goes on");
+    bench.run(50, up());
+    let totals = bench.at(60).totals;
+    assert_eq!(totals.maintenance, 34 * S);
+    assert_eq!((totals.up, totals.down, totals.unknown), (13 * S + 10 * S, 3 * S, Duration::ZERO));
+    assert_eq!(totals.outages, 0, "it began and ended while it was worked on, but for three seconds");
+}
+
+#[test]
+fn an_outage_that_outlasts_its_window_is_counted_when_it_does() {
+    let bench = Bench::maintained(2, 5, 25);
+    bench.run(0, up());
+    for second in [10, 12, 20] {
+        bench.run(second, down(REFUSED));
+    }
+    assert_eq!((bench.at(20).verdict, bench.at(20).totals.outages), (Verdict::Down, 0));
+    bench.run(30, down(REFUSED));
+    bench.run(40, down(REFUSED));
+    let snapshot = bench.at(40);
+    assert_eq!(snapshot.totals.outages, 1);
+    assert_eq!(snapshot.since, Some(wall(10)), "for people, it began when it began");
+    assert_eq!((snapshot.totals.down, snapshot.totals.maintenance), (15 * S, 20 * S));
+}
+
+#[test]
+fn a_target_without_windows_says_nothing_of_maintenance() {
+    let bench = Bench::new(1);
+    bench.run(0, up());
+    assert_eq!((bench.at(1).maintenance, bench.at(1).totals.maintenance), (None, Duration::ZERO));
+}
+
+#[test]
+fn what_happens_while_we_are_cut_off_is_unknown_and_changes_no_verdict() {
+    for before in [up(), down(REFUSED)] {
+        let bench = Bench::new(1);
+        bench.run(0, before);
+        let verdict = bench.at(1).verdict;
+        for second in [10, 20] {
+            assert_eq!(bench.run(second, down(Reason::Vantage)).change, None);
+        }
+        let snapshot = bench.at(30);
+        assert_eq!((snapshot.verdict, snapshot.totals.unknown), (verdict, 20 * S));
+        assert_eq!(snapshot.last.unwrap().outcome.failure().unwrap().reason, Reason::Vantage);
     }
 }

@@ -15,3 +15,4 @@ mod reasons;
 mod reload;
 mod stop;
 mod support;
+mod vantage;

@@ -6,11 +6,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Resolver;
+use super::maintenance::NamedWindow;
+use super::{Resolver, anchor};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawConfirm, RawGlobal};
 use crate::config::units::show_duration;
-use crate::config::{Confirm, DnsServers, LabelSet};
+use crate::config::{Anchor, Confirm, DnsServers, LabelSet};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -32,6 +33,11 @@ pub(super) struct Defaults {
     pub(super) latency_buckets: Arc<[f64]>,
     pub(super) evidence_body: bool,
     pub(super) refresh_interval: Duration,
+    pub(super) slow_threshold: Option<Duration>,
+    pub(super) slo: Option<f64>,
+    pub(super) anchors: Vec<Anchor>,
+    /// Windows with whom they are for; a target takes those that name it.
+    pub(super) maintenance: Vec<NamedWindow>,
 }
 
 impl Default for Defaults {
@@ -45,6 +51,10 @@ impl Default for Defaults {
             latency_buckets: Arc::new([]),
             evidence_body: true,
             refresh_interval: Duration::from_secs(5),
+            slow_threshold: None,
+            slo: None,
+            anchors: Vec::new(),
+            maintenance: Vec::new(),
         }
     }
 }
@@ -60,6 +70,9 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
         latency_buckets,
         evidence_body,
         target_files_refresh_interval,
+        anchors,
+        slow_threshold,
+        slo,
     } = raw.unwrap_or_default();
     if let Some(interval) = r.duration(interval, &at.key("interval"), INTERVALS) {
         defaults.interval = interval;
@@ -84,7 +97,20 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
     if let Some(refresh) = r.duration(target_files_refresh_interval, refresh, REFRESH_INTERVALS) {
         defaults.refresh_interval = refresh;
     }
+    defaults.slow_threshold = r.duration(slow_threshold, &at.key("slow_threshold"), TIMEOUTS);
+    defaults.slo = slo_of(slo, &at.key("slo"), r);
+    defaults.anchors = anchor::anchors(anchors, &at.key("anchors"), r);
     defaults
+}
+
+/// A share of time; 0 and 1 leave nothing to alert on.
+pub(super) fn slo_of(raw: Option<f64>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<f64> {
+    let share = raw?;
+    if share > 0.0 && share < 1.0 {
+        return Some(share);
+    }
+    r.problems.add(at, format!("{share} is not between 0 and 1; 99.9 % is written 0.999"));
+    None
 }
 
 pub(super) fn longer_than_interval(timeout: Duration, interval: Duration) -> String {

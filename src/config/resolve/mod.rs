@@ -3,7 +3,8 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `mod` | the order of work, and what all parts share |
-//! | `global` | `global:` and the defaults |
+//! | `global` `anchor` | `global:` and the defaults |
+//! | `maintenance` | `maintenance:`, and which target takes which window |
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
@@ -11,6 +12,7 @@
 //! | `address` `cel` `files` | a target's address, CEL expressions, named files |
 
 mod address;
+mod anchor;
 mod auth;
 mod cel;
 mod dns;
@@ -19,6 +21,7 @@ mod global;
 mod grpc;
 mod http;
 mod icmp;
+mod maintenance;
 mod module;
 mod target;
 mod target_files;
@@ -42,7 +45,7 @@ use super::node::Node;
 use super::problem::{At, ConfigErrors, FileId, Problems, shorten};
 use super::raw::{DurationText, RawFile};
 use super::units::{parse_duration, show_duration};
-use super::{Config, IpFamily, IpPreference, Pattern, Source, shape};
+use super::{Config, IpFamily, IpPreference, LabelSet, Pattern, Source, shape};
 
 /// What every part of the resolution shares.
 struct Resolver<'e> {
@@ -85,7 +88,8 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         entries.retain(|(key, _)| !key.starts_with("x-"));
     }
     let raw: RawFile = shape::read(&root, &at, &mut r.problems);
-    let defaults = global::global(raw.global, &at.key("global"), &mut r);
+    let mut defaults = global::global(raw.global, &at.key("global"), &mut r);
+    defaults.maintenance = maintenance::windows(raw.maintenance, &at.key("maintenance"), &mut r);
     let mut modules = module::modules(root.get("modules"), &at.key("modules"), &mut r);
     let mut targets = target::Targets::default();
     match root.get("targets") {
@@ -110,6 +114,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         return Err(r.problems.into_errors());
     }
     let targets = targets.finish();
+    maintenance::warn_unused(&defaults.maintenance, &targets, &at.key("maintenance"), &mut r);
     if targets.is_empty() {
         r.warnings.push(format!("{}: no targets are configured; nothing is probed", source.path.display()));
     }
@@ -121,6 +126,8 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         dependencies: r.files.dependencies(),
         watch,
         loaded,
+        labels: LabelSet::new(defaults.labels.iter().cloned()).unwrap_or_default(),
+        anchors: defaults.anchors,
         refresh_interval: defaults.refresh_interval,
         warnings: r.warnings,
         source: source.clone(),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::global::{
-    Defaults, INTERVALS, TIMEOUTS, buckets_of, confirm_of, dns_servers_of, labels_of, longer_than_interval,
+    Defaults, INTERVALS, TIMEOUTS, buckets_of, confirm_of, dns_servers_of, labels_of, longer_than_interval, slo_of,
 };
+use super::maintenance::maintenance_of;
 use super::module::{self, DEFAULT_MODULE, Entry, Kind, Made, Modules, Protocol, Variation};
 use super::{Resolver, address};
 use crate::config::node::Node;
@@ -72,6 +73,9 @@ pub(super) fn resolve(
         dns_servers,
         latency_buckets,
         evidence_body,
+        display_name,
+        slow_threshold,
+        slo,
         _http: _,
         _tcp: _,
         _dns: _,
@@ -91,6 +95,9 @@ pub(super) fn resolve(
     let timeout = r.duration(timeout, &at.key("timeout"), TIMEOUTS);
     let confirm = confirm_of(confirm, defaults.confirm, interval, &at.key("confirm"), r);
 
+    let slow_threshold = r.duration(slow_threshold, &at.key("slow_threshold"), TIMEOUTS).or(defaults.slow_threshold);
+    let slo = slo_of(slo, &at.key("slo"), r).or(defaults.slo);
+    let display_name = display_name_of(display_name, &at.key("display_name"), r);
     let address = r.required(target, &at.key("target"));
     let module_name = module.filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_MODULE.to_owned());
     let Some(entry) = modules.entry(&module_name).cloned() else {
@@ -118,6 +125,7 @@ pub(super) fn resolve(
     }
     let shown = address::shown(&address);
     let latency_buckets = latency_buckets.unwrap_or_else(|| Arc::clone(&defaults.latency_buckets));
+    let maintenance = maintenance_of(&defaults.maintenance, &name, &labels);
     let mut target = Target {
         name,
         address: shown,
@@ -127,10 +135,25 @@ pub(super) fn resolve(
         confirm,
         latency_buckets,
         probe,
+        display_name,
+        slow_threshold,
+        slo,
+        maintenance,
         fingerprint: [0; 32],
     };
     target.fingerprint = fingerprint(&target, &hash);
     targets.targets.push(Arc::new(target));
+}
+
+/// One line of text for people.
+fn display_name_of(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Box<str>> {
+    let text = raw.filter(|text| !text.trim().is_empty())?;
+    if text.len() > TargetName::MAX_BYTES {
+        r.problems.add(at, format!("is {} bytes long; at most {} are allowed", text.len(), TargetName::MAX_BYTES));
+    } else if text.chars().any(char::is_control) {
+        r.problems.add(at, "has a control character; it is one line of text");
+    }
+    Some(text.trim().into())
 }
 
 fn identity(name: Option<String>, at: &At<'_>, targets: &mut Targets, r: &mut Resolver<'_>) -> Option<TargetName> {
@@ -278,7 +301,21 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     }
-    let Target { name, address, module, labels, cadence, confirm, latency_buckets, probe, fingerprint: _ } = target;
+    let Target {
+        name,
+        address,
+        module,
+        labels,
+        cadence,
+        confirm,
+        latency_buckets,
+        probe,
+        display_name,
+        slow_threshold,
+        slo,
+        maintenance,
+        fingerprint: _,
+    } = target;
     let mut hash = Sha256::new();
     hash.update(settings);
     for text in [name.as_str(), address, module] {
@@ -297,5 +334,6 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
     for bound in latency_buckets.iter() {
         hash.update(bound.to_le_bytes());
     }
+    sized(&mut hash, format!("{display_name:?} {slow_threshold:?} {slo:?} {maintenance:?}").as_bytes());
     hash.finalize().into()
 }

@@ -1,0 +1,86 @@
+//! "It is us": while no anchor answers, a failing run is inconclusive.
+
+use std::net::TcpListener;
+
+use crate::support::exporter::Exporter;
+use crate::support::peer::http;
+use crate::support::peer::http::HttpPeer;
+
+#[test]
+fn while_no_anchor_answers_a_target_does_not_go_down() {
+    // An anchor that can be taken away and put back, on a port that stays ours in between only by luck, so the listener
+    // is what is asked; it never accepts, which a connection does not need.
+    let anchor = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = anchor.local_addr().unwrap();
+    let mut peer = Some(HttpPeer::start(None, |_| http()));
+    let url = peer.as_ref().unwrap().url();
+    let exporter = Exporter::start(&format!(
+        "global:
+  interval: 500ms
+  timeout: 400ms
+  confirm: {{failures: 1}}
+  labels: {{region: eu}}
+  anchors: [\"{address}\"]
+modules:
+  http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
+targets:
+  - {{name: shop, target: {url}, module: http}}
+"
+    ));
+    let page = exporter.wait_until("the target is up and the anchor was asked", |page| {
+        page.metric("probe_up").all().len() == 1 && page.metric("probe_vantage_ok").all().len() == 1
+    });
+    page.metric("probe_vantage_ok").label("region", "eu").value(1.0);
+
+    // Both go at once, the anchor first: to us it looks like a cable that was pulled.
+    drop(anchor);
+    drop(peer.take());
+    let page = exporter.wait_until("a run was inconclusive", |page| {
+        page.metric("probe_failure_info").target("shop").label("reason", "vantage").all().len() == 1
+    });
+    page.metric("probe_up").target("shop").value(1.0);
+    page.metric("probe_success").target("shop").value(0.0);
+    page.metric("probe_vantage_ok").label("region", "eu").value(0.0);
+    page.metric("probe_outages_total").target("shop").value(0.0);
+    let evidence = exporter.target("shop");
+    assert_eq!(evidence["evidence"]["first_failure"], serde_json::Value::Null, "it is no evidence against the target");
+
+    // The anchor is back, the target is not: now it is them.
+    let _anchor = TcpListener::bind(address).unwrap();
+    let page = exporter.wait_until("the target is down", |page| page.metric("probe_up").target("shop").read() == 0.0);
+    page.metric("probe_failure_info").target("shop").label("reason", "connect_refused").value(1.0);
+    page.metric("probe_vantage_ok").label("region", "eu").value(1.0);
+    page.metric("probe_outages_total").target("shop").value(1.0);
+    let unknown = page.metric("probe_unknown_seconds_total").target("shop").read();
+    assert!(unknown > 0.0, "the time without a view is unknown");
+}
+
+#[test]
+fn in_a_maintenance_window_the_seconds_are_maintenance() {
+    let peer = HttpPeer::start(None, |_| http().status(503));
+    let exporter = Exporter::start(&format!(
+        "global: {{interval: 500ms, timeout: 400ms, confirm: {{failures: 1}}}}
+modules:
+  http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
+targets:
+  - {{name: shop, target: \"{url}\", module: http, labels: {{team: web}}}}
+  - {{name: other, target: \"{url}\", module: http}}
+maintenance:
+  - labels: {{team: web}}
+    weekly: {{start: \"00:00\", end: \"24:00\"}}
+",
+        url = peer.url()
+    ));
+    let page = exporter.wait_until("seconds have been counted", |page| {
+        let metric = page.metric("probe_maintenance_seconds_total");
+        metric.all().len() == 2 && metric.target("shop").read() > 0.0
+    });
+    page.metric("probe_maintenance").target("shop").value(1.0);
+    assert_eq!(page.metric("probe_maintenance").all().len(), 1, "a target without windows says nothing");
+    page.metric("probe_down_seconds_total").target("shop").value(0.0);
+    page.metric("probe_maintenance_seconds_total").target("other").value(0.0);
+    let page =
+        exporter.wait_until("both are down", |page| page.metric("probe_outages_total").target("other").read() == 1.0);
+    page.metric("probe_up").target("shop").value(0.0);
+    page.metric("probe_outages_total").target("shop").value(0.0);
+}
