@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fleet::Wanted;
 use crate::config::{self, Config, ConfigErrors};
-use crate::probe::{Prober, Shared};
+use crate::probe::{Shared, TargetProber};
 use crate::state::{State, TargetState};
 use crate::vantage::Vantage;
 
@@ -22,7 +22,7 @@ pub(super) enum Input {
 /// A config with what has to be built for it.
 pub(super) struct Loaded {
     pub(super) config: Arc<Config>,
-    pub(super) targets: Vec<Wanted<Prober>>,
+    pub(super) targets: Vec<Wanted<TargetProber>>,
     pub(super) vantage: Arc<Vantage>,
 }
 
@@ -81,7 +81,7 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
             targets.push(Wanted { target: Arc::clone(target), prober: None });
             continue;
         }
-        match Prober::new(&target.probe, &shared) {
+        match TargetProber::new(Arc::clone(target), &shared) {
             Ok(prober) => targets.push(Wanted { target: Arc::clone(target), prober: Some(Arc::new(prober)) }),
             Err(error) => {
                 problems.push(format!("target {:?}: {:#}", target.name.as_str(), anyhow::Error::new(error)));

@@ -31,7 +31,7 @@ pub use loading::LoadError;
 
 use crate::config::{Config, Target};
 use crate::metrics::VantageGauge;
-use crate::probe::Prober;
+use crate::probe::TargetProber;
 use crate::schedule::Scheduler;
 use crate::server::{self, ReloadRequest, Served};
 use crate::state::State;
@@ -92,7 +92,7 @@ impl App {
     }
 
     /// Every target with its prober, in the order of names, for `--once`.
-    pub fn into_probes(self) -> Vec<(Arc<Target>, Arc<Prober>)> {
+    pub fn into_probes(self) -> Vec<(Arc<Target>, Arc<TargetProber>)> {
         // Nothing ran before, so every target has a prober of its own.
         self.loaded.targets.into_iter().filter_map(|Wanted { target, prober }| Some((target, prober?))).collect()
     }

@@ -218,6 +218,17 @@ pub enum ProxySettings {
     },
 }
 
+impl ProxySettings {
+    /// Whether some targets may be reached through a proxy.
+    pub fn is_used(&self) -> bool {
+        match self {
+            Self::Direct => false,
+            Self::Url { .. } => true,
+            Self::Environment { http, https, .. } => http.is_some() || https.is_some(),
+        }
+    }
+}
+
 impl fmt::Debug for ProxySettings {
     /// Proxy URLs carry passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -230,6 +230,8 @@ pub struct Target {
     /// The share of time that it is to be up, between 0 and 1.
     pub slo: Option<f64>,
     pub maintenance: Maintenance,
+    /// Whether a failure is followed by re-checks that vary one thing each; they are extra requests.
+    pub diagnose: bool,
     /// Changes exactly when anything that decides about this target changes, referenced files included.
     pub fingerprint: [u8; 32],
 }

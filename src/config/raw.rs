@@ -117,6 +117,7 @@ pub(super) struct RawGlobal {
     pub(super) anchors: Option<Vec<String>>,
     pub(super) slow_threshold: Option<DurationText>,
     pub(super) slo: Option<f64>,
+    pub(super) diagnose: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -140,6 +141,7 @@ pub(super) struct RawTarget {
     pub(super) display_name: Option<String>,
     pub(super) slow_threshold: Option<DurationText>,
     pub(super) slo: Option<f64>,
+    pub(super) diagnose: Option<bool>,
     /// Merged into the module's block as trees, before either is read.
     #[serde(rename = "http")]
     pub(super) _http: Option<IgnoredAny>,

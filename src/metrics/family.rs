@@ -70,6 +70,14 @@ const ALWAYS: &str = "always";
 /// Every family of a target, sorted by name: the order of the page.
 pub static FAMILIES: &[Family] = &[
     Family {
+        name: "probe_diagnosis_info",
+        kind: Gauge,
+        help: "Always 1; what re-checks that vary one thing at a time found out about the failure that goes on.",
+        labels: &["finding"],
+        when: "the target fails, and there is a finding",
+        source: Kept(Shape::Lines(kept::diagnosis_info)),
+    },
+    Family {
         name: "probe_dns_lookup_time_seconds",
         kind: Gauge,
         help: "Seconds that the name lookup of the last run took, failed or not; 0 for an address literal.",
@@ -226,6 +234,14 @@ pub static FAMILIES: &[Family] = &[
         labels: &[],
         when: RESOLVED,
         source: Run(One(run::ip_protocol)),
+    },
+    Family {
+        name: "probe_last_change_timestamp_seconds",
+        kind: Gauge,
+        help: "Unix time at which the address, the certificate, the end of the redirects or the Server header was first seen as it is, in seconds.",
+        labels: &["what"],
+        when: "it was otherwise before",
+        source: Kept(Shape::Lines(kept::last_changes)),
     },
     Family {
         name: "probe_last_run_timestamp_seconds",

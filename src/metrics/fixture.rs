@@ -12,10 +12,10 @@ use crate::config::{
     TcpSettings, TlsSettings, http::ProxySettings,
 };
 use crate::observation::{
-    Certificate, Chain, Detail, Failure, HttpDetail, HttpPhases, Observation, Outcome, Reason, Resolution, TcpDetail,
-    TlsSession,
+    Attempt, Certificate, Chain, Detail, Diagnosis, Failure, Finding, HttpDetail, HttpPhases, Observation, Outcome,
+    Reason, Resolution, TcpDetail, TlsSession,
 };
-use crate::state::{Capsules, LatencyHistogram, Snapshot, TargetSnapshot, Totals, Verdict};
+use crate::state::{Capsules, Changed, Changes, LatencyHistogram, Snapshot, TargetSnapshot, Totals, Verdict, What};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) fn now() -> SystemTime {
@@ -71,6 +71,7 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
         slow_threshold: None,
         slo: None,
         maintenance: crate::config::Maintenance::default(),
+        diagnose: true,
         fingerprint: [0; 32],
     })
 }
@@ -256,6 +257,8 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         failures: Vec::new(),
         latency: None,
         capsules: Capsules::default(),
+        diagnosis: None,
+        changes: Changes::default(),
         maintenance: None,
     }
 }
@@ -287,6 +290,22 @@ fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
             latest_failure: Some(Arc::clone(&run)),
             recovery: None,
         },
+        diagnosis: Some(Arc::new(Diagnosis {
+            time: now() - ms(60_000),
+            finding: Finding::SomeAddressesFail,
+            sentence: "1 of 2 addresses fail: 192.0.2.1 (connect_timeout) but not 192.0.2.2".into(),
+            attempts: Box::new([Attempt {
+                what: "address 192.0.2.2".into(),
+                succeeded: true,
+                result: "fine in 0.120 s".into(),
+            }]),
+        })),
+        changes: Changes::new(vec![Changed {
+            what: What::Certificate,
+            time: now() - ms(120_000),
+            before: "0a".into(),
+            after: "0b".into(),
+        }]),
         last: Some(run),
         ..fresh(target)
     }

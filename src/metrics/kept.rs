@@ -58,6 +58,18 @@ pub(super) fn maintenance(target: &TargetSnapshot) -> Option<f64> {
     target.maintenance.map(|on| f64::from(u8::from(on)))
 }
 
+pub(super) fn diagnosis_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    if let Some(diagnosis) = &target.diagnosis {
+        lines.sample(&[("finding", diagnosis.finding.as_label())], 1.0);
+    }
+}
+
+pub(super) fn last_changes(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    for change in target.changes.iter() {
+        lines.sample(&[("what", change.what.as_label())], unix_seconds(change.time));
+    }
+}
+
 pub(super) fn slow_threshold(target: &TargetSnapshot) -> Option<f64> {
     target.target.slow_threshold.map(|threshold| threshold.as_secs_f64())
 }

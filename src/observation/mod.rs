@@ -3,6 +3,7 @@
 //! Probers make an [`Observation`]; `state` keeps some; `metrics` and the JSON API render it.
 //! [`Reason`] is the closed vocabulary of failures. A fact that was not reached is `None`, never zero.
 
+mod diagnosis;
 mod dns;
 mod grpc;
 mod http;
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use self::diagnosis::{Attempt, Diagnosis, Finding};
 pub use self::dns::DnsDetail;
 pub use self::grpc::GrpcDetail;
 pub use self::http::{HttpDetail, HttpPhases};
@@ -146,6 +148,36 @@ impl Reason {
     /// True when the run says nothing about the target, so it must not count against it.
     pub fn is_inconclusive(self) -> bool {
         matches!(self, Self::Internal | Self::Vantage)
+    }
+
+    /// Whether the name of the target gave no address.
+    pub fn is_name_resolution(self) -> bool {
+        matches!(self, Self::DnsNxdomain | Self::DnsServfail | Self::DnsTimeout | Self::DnsNoAddress)
+    }
+
+    /// Whether verification refused the certificate.
+    pub fn is_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::TlsExpired | Self::TlsNotYetValid | Self::TlsUntrusted | Self::TlsNameMismatch | Self::TlsRevoked
+        )
+    }
+
+    /// Whether no answer came that could be judged.
+    pub fn is_unanswered(self) -> bool {
+        matches!(
+            self,
+            Self::ConnectRefused
+                | Self::ConnectTimeout
+                | Self::ConnectUnreachable
+                | Self::ConnectReset
+                | Self::TlsTimeout
+                | Self::RequestTimeout
+                | Self::ResponseTimeout
+                | Self::ResponseTruncated
+                | Self::IcmpTimeout
+                | Self::IcmpUnreachable
+        )
     }
 
     /// Whether trouble of the exporter's own network could look like this. What only the target, or something near

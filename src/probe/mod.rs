@@ -4,10 +4,12 @@
 //! What is dear (trust stores, TLS configs, resolvers, clients, regexes) is built with the prober, never in a run.
 
 pub mod address;
+mod diagnose;
 pub mod dns;
 pub mod grpc;
 pub mod http;
 pub mod icmp;
+mod target;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -15,18 +17,30 @@ pub mod tls;
 pub mod unix;
 pub mod websocket;
 
+pub use self::target::TargetProber;
+
 use std::future::Future;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::config::ProbeSpec;
-use crate::observation::Observation;
+use crate::observation::{Diagnosis, Observation};
 
 /// The scheduler's view of a prober; tests implement it with a script.
 pub trait Probe: Send + Sync + 'static {
     /// Runs once. Ends by `deadline`, and then says in which phase the time ran out.
     fn run(&self, deadline: Instant) -> impl Future<Output = Observation> + Send;
+
+    /// Finds out more about a run that failed, by others that vary one thing each. Ends by `deadline`.
+    fn diagnose(
+        &self,
+        _failed: &Observation,
+        _last_good: Option<&Observation>,
+        _deadline: Instant,
+    ) -> impl Future<Output = Option<Diagnosis>> + Send {
+        std::future::ready(None)
+    }
 }
 
 /// A prober of any protocol, ready to run.

@@ -14,17 +14,18 @@ mod tests;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, error, info};
 
 pub(crate) use self::run::run;
 
 use self::grid::{Kind, Plan};
-use crate::observation::Outcome;
+use crate::observation::{Diagnosis, Observation, Outcome};
 use crate::probe::Probe;
 use crate::state::{Change, Recorded, TargetState};
 use crate::telemetry::Telemetry;
@@ -106,24 +107,76 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
     let telemetry = &*common.telemetry;
     let timeout = state.target().cadence.timeout();
     let (mut plan, mut due) = Plan::start(state.target(), common.epoch, Instant::now());
+    let mut diagnosis = None;
     loop {
-        sleep_until(due.at).await;
+        match &mut diagnosis {
+            None => sleep_until(due.at).await,
+            going => Box::pin(beside(sleep_until(due.at), going, state)).await,
+        }
         let started = Instant::now();
         let lag = started.saturating_duration_since(due.at);
         telemetry.schedule_lag.observe(lag.as_secs_f64());
         state.begin(started);
         // In a box, because a run's future is tens of kilobytes and most targets are idle most of the time.
-        let mut observation = Box::pin(run(probe, timeout, lag, telemetry)).await;
+        let run = beside(run(probe, timeout, lag, telemetry), &mut diagnosis, state);
+        let mut observation = Box::pin(run).await;
         if !observation.outcome.is_up() {
             observation = Box::pin(common.vantage.get().excuse(observation, started)).await;
         }
         let ended = Instant::now();
         let recorded = state.record(observation, ended);
         log(state, &recorded, due.kind);
+        diagnosis = match (&recorded.observation.outcome, recorded.begins_series) {
+            // What the run before was diagnosed for is over.
+            (Outcome::Up, _) => None,
+            (Outcome::Down(_), true) => Some(Box::pin(diagnose(probe, state, recorded.observation, ended + timeout))),
+            (Outcome::Down(_), false) => diagnosis,
+        };
         let (next, skipped) = plan.after(due, started, ended, recorded.next);
         telemetry.runs_skipped.inc_by(skipped);
         due = next;
     }
+}
+
+/// Re-checks of the first failing run of a series, so that there is a finding by the time that it is confirmed.
+async fn diagnose<P: Probe>(
+    probe: &P,
+    state: &TargetState,
+    failed: Arc<Observation>,
+    deadline: Instant,
+) -> Option<Diagnosis> {
+    let last_good = state.last_good();
+    // A bug in there costs the finding, not the loop.
+    let diagnosis = AssertUnwindSafe(probe.diagnose(&failed, last_good.as_deref(), deadline)).catch_unwind();
+    let found = timeout_at(deadline, diagnosis).await.ok()?.unwrap_or_else(|_panic| {
+        error!(target = %state.target().name, "The diagnosis of a failure panicked. This is a bug.");
+        None
+    })?;
+    let (finding, sentence) = (found.finding.as_label(), &*found.sentence);
+    debug!(target = %state.target().name, finding, sentence, "Failure diagnosed.");
+    Some(found)
+}
+
+/// Waits for `main`, and meanwhile goes on with a diagnosis if there is one.
+async fn beside<T>(
+    main: impl Future<Output = T>,
+    diagnosis: &mut Option<Pin<Box<impl Future<Output = Option<Diagnosis>>>>>,
+    state: &TargetState,
+) -> T {
+    let mut main = pin!(main);
+    if let Some(going) = diagnosis {
+        tokio::select! {
+            biased;
+            result = main.as_mut() => return result,
+            found = going => {
+                *diagnosis = None;
+                if let Some(found) = found {
+                    state.diagnosed(found);
+                }
+            }
+        }
+    }
+    main.await
 }
 
 fn log(state: &TargetState, recorded: &Recorded, kind: Kind) {

@@ -1,11 +1,13 @@
 //! What is known of each target: last observations, verdict, totals, clocks. Knows nothing of sockets or metrics.
 //!
 //! `schedule` writes through [`TargetState`]; everyone else reads a [`Snapshot`], a plain copy.
-//! `clock` decides whose the time between two runs is; `target` decides the verdict.
+//! `clock` decides whose the time between two runs is; `target` decides the verdict; `changes` remembers what was
+//! otherwise before.
 //!
 //! Why plain `std` locks: they are held for a copy and never across an await, so an async lock would only cost.
 //! One lock a target, so that a loop that records never waits for a page that copies 10,000 others.
 
+mod changes;
 mod clock;
 mod target;
 #[cfg(test)]
@@ -17,8 +19,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::config::Target;
-use crate::observation::{Observation, Reason};
+use crate::observation::{Diagnosis, Observation, Reason};
 
+pub use changes::{Changed, Changes, What};
 pub use target::{Change, Next, Recorded, TargetState};
 
 /// The confirmed state of a target.
@@ -83,6 +86,10 @@ pub struct TargetSnapshot {
     /// When the target asks for one.
     pub latency: Option<LatencyHistogram>,
     pub capsules: Capsules,
+    /// What re-checks found out about the failing series that goes on.
+    pub diagnosis: Option<Arc<Diagnosis>>,
+    /// What was otherwise before, and when it changed last.
+    pub changes: Changes,
     /// Whether a maintenance window is on; `None` for a target that has none.
     pub maintenance: Option<bool>,
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::changes::Changes;
 use super::clock::{Account, Clock};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::Target;
-use crate::observation::{Observation, Outcome, Reason};
+use crate::observation::{Diagnosis, Observation, Outcome, Reason};
 
 /// One target and what is known of it. All times are passed in.
 pub struct TargetState {
@@ -26,6 +27,8 @@ pub struct Recorded {
     pub observation: Arc<Observation>,
     pub change: Option<Change>,
     pub next: Next,
+    /// It is the first failing run after a good one, and conclusive.
+    pub begins_series: bool,
 }
 
 /// A change of the verdict.
@@ -60,6 +63,9 @@ struct Inner {
     latency: Option<LatencyHistogram>,
     capsules: Capsules,
     clock: Clock,
+    /// Of the failing series that goes on.
+    diagnosis: Option<Arc<Diagnosis>>,
+    changes: Changes,
     /// The outage was confirmed in a maintenance window, and is counted when it outlasts that.
     outage_uncounted: bool,
     /// Its place was taken over; whatever still comes in is dropped.
@@ -81,6 +87,8 @@ impl TargetState {
             latency: empty_histogram(&target),
             capsules: Capsules::default(),
             clock: Clock::new(now, SystemTime::now(), target.maintenance.clone()),
+            diagnosis: None,
+            changes: Changes::default(),
             outage_uncounted: false,
             retired: false,
         };
@@ -114,6 +122,8 @@ impl TargetState {
             latency,
             capsules: old.capsules.clone(),
             clock: Clock::new(mark, old.clock.wall(mark), target.maintenance.clone()),
+            diagnosis: old.diagnosis.clone().filter(|_| confirmed),
+            changes: old.changes.clone(),
             outage_uncounted: old.outage_uncounted,
             retired: false,
         };
@@ -138,10 +148,25 @@ impl TargetState {
         let observation = Arc::new(observation);
         let mut inner = self.lock();
         if inner.retired {
-            return Recorded { observation, change: None, next: Next::Tick };
+            return Recorded { observation, change: None, next: Next::Tick, begins_series: false };
         }
+        let before = inner.failures_in_a_row;
         let (change, next) = inner.record(&self.target, &observation, now);
-        Recorded { observation, change, next }
+        let begins_series = before == 0 && inner.failures_in_a_row == 1;
+        Recorded { observation, change, next, begins_series }
+    }
+
+    /// What re-checks found out about the failing series that goes on; too late for one that is over.
+    pub fn diagnosed(&self, diagnosis: Diagnosis) {
+        let mut inner = self.lock();
+        if inner.failures_in_a_row > 0 && !inner.retired {
+            inner.diagnosis = Some(Arc::new(diagnosis));
+        }
+    }
+
+    /// The last run that succeeded.
+    pub fn last_good(&self) -> Option<Arc<Observation>> {
+        self.lock().capsules.last_good.clone()
     }
 
     /// Whether a run has ended.
@@ -165,6 +190,8 @@ impl TargetState {
             failures: inner.failures.clone(),
             latency: inner.latency.clone(),
             capsules: inner.capsules.clone(),
+            diagnosis: inner.diagnosis.clone(),
+            changes: inner.changes.clone(),
             maintenance: (!self.target.maintenance.is_empty())
                 .then(|| self.target.maintenance.current(inner.clock.wall(now)).is_some()),
         }
@@ -191,6 +218,7 @@ impl Inner {
             .saturating_add(target.confirm.retry_interval);
         let mark = self.clock.mark();
         self.clock.adjust(mark, run.started);
+        self.changes.note(run, self.last.as_deref(), self.capsules.last_good.as_deref());
         self.last = Some(Arc::clone(run));
         let (account, change, next) = match &run.outcome {
             Outcome::Up => self.record_success(target, run),
@@ -220,6 +248,7 @@ impl Inner {
         // Pending failures were a blip: the target was up, and the runs stay counted as failed.
         self.clock.resolve(Account::Up, &mut self.totals);
         self.failures_in_a_row = 0;
+        self.diagnosis = None;
         self.outage_uncounted = false;
         self.capsules.last_good = Some(Arc::clone(run));
         let series = self.series.take();

@@ -50,6 +50,7 @@ pub(crate) fn target_with(
         slow_threshold: None,
         slo: None,
         maintenance: Maintenance::default(),
+        diagnose: true,
         fingerprint: [0; 32],
     })
 }

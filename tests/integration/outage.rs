@@ -105,3 +105,26 @@ targets: [{{name: blip, target: {}, module: http}}]
     assert_eq!(target["evidence"]["latest_failure"]["http"]["status"], 500);
     assert!(target["evidence"]["first_failure"].is_null(), "there was no outage");
 }
+
+#[test]
+fn re_checks_say_what_would_have_to_be_otherwise() {
+    let peer = HttpPeer::start(None, |request| if request.number > 1 { http().status(503) } else { http() });
+    let exporter = Exporter::start(&format!(
+        "global: {{interval: 500ms, timeout: 400ms, confirm: {{failures: 1}}}}
+modules:
+  http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
+targets:
+  - {{name: shop, target: {url}, module: http}}
+  - {{name: left-alone, target: {url}, module: http, diagnose: false}}
+",
+        url = peer.url()
+    ));
+    let page = exporter.wait_until("there is a finding", |page| page.metric("probe_diagnosis_info").all().len() == 1);
+    page.metric("probe_diagnosis_info").target("shop").label("finding", "answers_wrongly").value(1.0);
+    exporter.wait_until("the other one fails too", |page| page.metric("probe_up").target("left-alone").is(0.0));
+    exporter.scrape().metric("probe_diagnosis_info").target("left-alone").absent();
+    let diagnosis = &exporter.target("shop")["diagnosis"];
+    assert_eq!(diagnosis["finding"], "answers_wrongly", "{diagnosis}");
+    assert!(diagnosis["sentence"].as_str().unwrap().contains("503"), "{diagnosis}");
+    assert_eq!(exporter.target("left-alone")["diagnosis"], serde_json::Value::Null);
+}

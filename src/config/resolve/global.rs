@@ -35,6 +35,7 @@ pub(super) struct Defaults {
     pub(super) refresh_interval: Duration,
     pub(super) slow_threshold: Option<Duration>,
     pub(super) slo: Option<f64>,
+    pub(super) diagnose: bool,
     pub(super) anchors: Vec<Anchor>,
     /// Windows with whom they are for; a target takes those that name it.
     pub(super) maintenance: Vec<NamedWindow>,
@@ -53,6 +54,7 @@ impl Default for Defaults {
             refresh_interval: Duration::from_secs(5),
             slow_threshold: None,
             slo: None,
+            diagnose: true,
             anchors: Vec::new(),
             maintenance: Vec::new(),
         }
@@ -73,6 +75,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
         anchors,
         slow_threshold,
         slo,
+        diagnose,
     } = raw.unwrap_or_default();
     if let Some(interval) = r.duration(interval, &at.key("interval"), INTERVALS) {
         defaults.interval = interval;
@@ -99,6 +102,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
     }
     defaults.slow_threshold = r.duration(slow_threshold, &at.key("slow_threshold"), TIMEOUTS);
     defaults.slo = slo_of(slo, &at.key("slo"), r);
+    defaults.diagnose = diagnose.unwrap_or(defaults.diagnose);
     defaults.anchors = anchor::anchors(anchors, &at.key("anchors"), r);
     defaults
 }

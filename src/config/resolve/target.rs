@@ -76,6 +76,7 @@ pub(super) fn resolve(
         display_name,
         slow_threshold,
         slo,
+        diagnose,
         _http: _,
         _tcp: _,
         _dns: _,
@@ -139,6 +140,7 @@ pub(super) fn resolve(
         slow_threshold,
         slo,
         maintenance,
+        diagnose: diagnose.unwrap_or(defaults.diagnose),
         fingerprint: [0; 32],
     };
     target.fingerprint = fingerprint(&target, &hash);
@@ -314,6 +316,7 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
         slow_threshold,
         slo,
         maintenance,
+        diagnose,
         fingerprint: _,
     } = target;
     let mut hash = Sha256::new();
@@ -334,6 +337,6 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
     for bound in latency_buckets.iter() {
         hash.update(bound.to_le_bytes());
     }
-    sized(&mut hash, format!("{display_name:?} {slow_threshold:?} {slo:?} {maintenance:?}").as_bytes());
+    sized(&mut hash, format!("{display_name:?} {slow_threshold:?} {slo:?} {maintenance:?} {diagnose}").as_bytes());
     hash.finalize().into()
 }

@@ -121,6 +121,11 @@ impl Resolver {
         }
     }
 
+    /// The servers that it asks, in their order.
+    pub fn servers(&self) -> Vec<std::net::SocketAddr> {
+        self.names().stub.servers().to_vec()
+    }
+
     /// The failure of a run whose time ran out while `host` was looked up.
     pub fn silence(&self, host: &str) -> Failure {
         silence(&self.names(), host)

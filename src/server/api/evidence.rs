@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
 use super::{Map, Summary, seconds};
-use crate::observation::{Certificate, Detail, HttpDetail, Observation, TcpDetail, TlsSession};
+use crate::observation::{self, Certificate, Detail, Diagnosis, HttpDetail, Observation, TcpDetail, TlsSession};
 use crate::server::text::{rfc3339, rfc3339_seconds};
-use crate::state::TargetSnapshot;
+use crate::state::{Changed, TargetSnapshot};
 
 /// One target, with what is kept of its runs.
 #[derive(Serialize)]
@@ -19,6 +19,56 @@ pub(in crate::server) struct Evidence<'a> {
     /// Failed runs by reason.
     failures: Failures<'a>,
     evidence: Capsules<'a>,
+    /// What re-checks found out about the failure that goes on.
+    diagnosis: Option<Found<'a>>,
+    /// What was otherwise before.
+    changes: Vec<Change<'a>>,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    time: Option<String>,
+    finding: &'static str,
+    sentence: &'a str,
+    attempts: Vec<Attempt<'a>>,
+}
+
+#[derive(Serialize)]
+struct Attempt<'a> {
+    what: &'a str,
+    success: bool,
+    result: &'a str,
+}
+
+#[derive(Serialize)]
+struct Change<'a> {
+    what: &'static str,
+    time: Option<String>,
+    before: &'a str,
+    after: &'a str,
+}
+
+impl<'a> Found<'a> {
+    fn new(diagnosis: &'a Diagnosis) -> Self {
+        let attempt = |attempt: &'a observation::Attempt| Attempt {
+            what: &attempt.what,
+            success: attempt.succeeded,
+            result: &attempt.result,
+        };
+        Self {
+            time: rfc3339(diagnosis.time),
+            finding: diagnosis.finding.as_label(),
+            sentence: &diagnosis.sentence,
+            attempts: diagnosis.attempts.iter().map(attempt).collect(),
+        }
+    }
+}
+
+impl<'a> Change<'a> {
+    fn new(change: &'a Changed) -> Self {
+        let Changed { what, time, before, after } = change;
+        Self { what: what.as_label(), time: rfc3339(*time), before, after }
+    }
 }
 
 struct Failures<'a>(&'a TargetSnapshot);
@@ -51,6 +101,8 @@ impl<'a> Evidence<'a> {
                 latest_failure: capsules.latest_failure.as_deref().map(Run::new),
                 recovery: capsules.recovery.as_deref().map(Run::new),
             },
+            diagnosis: target.diagnosis.as_deref().map(Found::new),
+            changes: target.changes.iter().map(Change::new).collect(),
         }
     }
 }

@@ -1,0 +1,180 @@
+//! Failures with a cause, and what re-checks make of them. Real sockets on several loopback addresses.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use hickory_resolver::proto::op::ResponseCode;
+use rustls::ServerConfig;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::config::tcp::{Expect, Step};
+use crate::config::{HostPort, Pattern, TcpSettings, TlsSettings};
+use crate::observation::Resolution;
+use crate::probe::testing::{Authority, DnsReply, closed_port, dns_server, peer};
+
+/// Enough for whatever a run does here, on a machine that does other things too.
+const AMPLE: Duration = Duration::from_secs(30);
+
+fn settings(dns: SocketAddr) -> TcpSettings {
+    TcpSettings {
+        ip: IpPreference { preferred: IpFamily::V4, fallback: true },
+        dns_servers: DnsServers::Servers(vec![dns]),
+        source_address: None,
+        tls: false,
+        tls_config: TlsSettings::default(),
+        steps: Vec::new(),
+        keep_excerpt: false,
+    }
+}
+
+fn spec(settings: TcpSettings, port: u16) -> ProbeSpec {
+    let address = HostPort { host: "shop.test".to_owned(), port };
+    ProbeSpec::Tcp { settings: Arc::new(settings), address }
+}
+
+/// A name server that knows these addresses.
+async fn zone(addresses: &[IpAddr]) -> SocketAddr {
+    let addresses = addresses.to_vec();
+    dns_server(move |_, _| DnsReply::Addresses(addresses.clone())).await
+}
+
+/// One failing run and its diagnosis.
+async fn failing(spec: &ProbeSpec, timeout: Duration, last_good: Option<&Observation>) -> Option<Diagnosis> {
+    let shared = Arc::new(Shared::default());
+    let run = Prober::new(spec, &shared).unwrap().run(Instant::now() + timeout).await;
+    assert!(!run.outcome.is_up(), "{run:?}");
+    diagnose(spec, &shared, &run, last_good, Instant::now() + AMPLE).await
+}
+
+async fn listen(address: IpAddr) -> (TcpListener, u16) {
+    let listener = TcpListener::bind((address, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
+#[tokio::test]
+async fn one_of_two_addresses_is_told_from_all() {
+    let (_listener, port) = listen(SECOND).await;
+    let spec = spec(settings(zone(&[FIRST, SECOND]).await), port);
+    let diagnosis = failing(&spec, AMPLE, None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::SomeAddressesFail, "{diagnosis:?}");
+    assert_eq!(&*diagnosis.sentence, "1 of 2 addresses fail: 127.0.0.2 (connect_refused) but not 127.0.0.3");
+    assert!(diagnosis.attempts.iter().any(|attempt| attempt.succeeded && &*attempt.what == "address 127.0.0.3"));
+}
+
+#[tokio::test]
+async fn a_family_that_fails_alone_is_named() {
+    let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else {
+        eprintln!("SKIPPED: there is no IPv6 here");
+        return;
+    };
+    let port = listener.local_addr().unwrap().port();
+    let spec = spec(settings(zone(&[FIRST, SECOND, Ipv6Addr::LOCALHOST.into()]).await), port);
+    let diagnosis = failing(&spec, AMPLE, None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::OneFamilyOnly, "{diagnosis:?}");
+    assert!(diagnosis.sentence.starts_with("IPv4 fails and IPv6 does not"), "{}", diagnosis.sentence);
+}
+
+#[tokio::test]
+async fn the_other_family_is_looked_up_when_the_probe_did_not() {
+    let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else {
+        eprintln!("SKIPPED: there is no IPv6 here");
+        return;
+    };
+    let port = listener.local_addr().unwrap().port();
+    let mut settings = settings(zone(&[FIRST, Ipv6Addr::LOCALHOST.into()]).await);
+    settings.ip.fallback = false;
+    let diagnosis = failing(&spec(settings, port), AMPLE, None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::OneFamilyOnly, "{diagnosis:?}");
+}
+
+#[tokio::test]
+async fn a_closed_port_is_no_black_hole() {
+    let port = closed_port().await.port();
+    let diagnosis = failing(&spec(settings(zone(&[FIRST, SECOND]).await), port), AMPLE, None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::PortClosed, "{diagnosis:?}");
+    assert_eq!(diagnosis.attempts.len(), 2, "the other address, and the port");
+}
+
+#[tokio::test]
+async fn an_open_port_without_an_answer_is_told() {
+    // Accepts, and says nothing.
+    let address = peer(|mut socket| async move {
+        let _ = socket.read(&mut [0; 16]).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let step = Step { expect: Some(Expect::Line(Pattern::new("hello").unwrap())), ..Step::default() };
+    let settings = TcpSettings { steps: vec![step], ..settings(zone(&[address.ip()]).await) };
+    let diagnosis = failing(&spec(settings, address.port()), Duration::from_secs(1), None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::PortOpenNoAnswer, "{diagnosis:?}");
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_wrongly_is_told() {
+    let address = peer(|mut socket| async move {
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut socket, b"go away\n").await;
+    })
+    .await;
+    let step = Step { expect: Some(Expect::Line(Pattern::new("hello").unwrap())), ..Step::default() };
+    let settings = TcpSettings { steps: vec![step], ..settings(zone(&[address.ip()]).await) };
+    let diagnosis = failing(&spec(settings, address.port()), AMPLE, None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::AnswersWrongly, "{diagnosis:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_alone_is_at_fault_is_told() {
+    let identity = Authority::root("nobody knows it").issue(&["shop.test"]);
+    let config: Arc<ServerConfig> = identity.server();
+    let address = peer(move |socket| {
+        let acceptor = TlsAcceptor::from(Arc::clone(&config));
+        async move {
+            if let Ok(mut stream) = acceptor.accept(socket).await {
+                let _ = stream.read(&mut [0; 16]).await;
+            }
+        }
+    })
+    .await;
+    let settings = TcpSettings { tls: true, ..settings(zone(&[address.ip()]).await) };
+    let diagnosis = failing(&spec(settings, address.port()), AMPLE, None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::CertificateOnly, "{diagnosis:?}");
+    assert_eq!(&*diagnosis.attempts[0].what, "without certificate verification");
+}
+
+#[tokio::test]
+async fn a_name_that_is_gone_while_the_service_still_answers_is_told() {
+    let (_listener, port) = listen(FIRST).await;
+    let dns = dns_server(|_, _| DnsReply::Code(ResponseCode::NXDomain)).await;
+    let spec = spec(settings(dns), port);
+    let resolution = Resolution { elapsed: Duration::ZERO, addresses: Box::new([FIRST]), chosen: Some(FIRST) };
+    let good = Observation { resolution: Some(resolution), ..crate::state::tests::up() };
+    let diagnosis = failing(&spec, AMPLE, Some(&good)).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::NameResolutionOnly, "{diagnosis:?}");
+    assert_eq!(&*diagnosis.sentence, "shop.test does not resolve, but the service still answers at 127.0.0.2");
+    assert_eq!(failing(&spec, AMPLE, None).await, None, "nothing to vary");
+}
+
+#[tokio::test]
+async fn a_name_server_that_fails_alone_is_told() {
+    let (_listener, port) = listen(FIRST).await;
+    let broken = dns_server(|_, _| DnsReply::Code(ResponseCode::ServFail)).await;
+    let good = zone(&[FIRST]).await;
+    let mut settings = settings(broken);
+    settings.dns_servers = DnsServers::Servers(vec![broken, good]);
+    let spec = spec(settings, port);
+    let shared = Arc::new(Shared::default());
+    // The resolver itself goes on to the second server, so the failing run is one as it would be without it.
+    let failure = Failure::new(Reason::DnsServfail, "as the script says");
+    let run = Observation { outcome: crate::observation::Outcome::Down(failure), ..crate::state::tests::up() };
+    let diagnosis = diagnose(&spec, &shared, &run, None, Instant::now() + AMPLE).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::NameResolutionOnly, "{diagnosis:?}");
+    assert_eq!(diagnosis.attempts.iter().map(|attempt| attempt.succeeded).collect::<Vec<_>>(), [false, true]);
+}
