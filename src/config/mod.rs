@@ -230,10 +230,39 @@ pub struct Target {
     /// The share of time that it is to be up, between 0 and 1.
     pub slo: Option<f64>,
     pub maintenance: Maintenance,
+    /// Several addresses of the name, each probed on every run.
+    pub fan_out: Option<FanOut>,
     /// Whether a failure is followed by re-checks that vary one thing each; they are extra requests.
     pub diagnose: bool,
     /// Changes exactly when anything that decides about this target changes, referenced files included.
     pub fingerprint: [u8; 32],
+}
+
+/// How a target is probed at several addresses of its name, and what that makes of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FanOut {
+    pub select: Select,
+    pub up_when: UpWhen,
+    /// More addresses than these are left out.
+    pub max: usize,
+}
+
+/// Which addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// All that the name has; of the preferred family alone when there is no fallback.
+    All,
+    /// One of each family. A family without an address is a failure.
+    BothFamilies,
+}
+
+/// How many of them must be up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum UpWhen {
+    All,
+    Any,
+    /// At least this share, above 0 and at most 1.
+    Share(f64),
 }
 
 /// What to do on each run: one protocol, its settings, and where to.
@@ -268,6 +297,17 @@ impl ProbeSpec {
             Self::Grpc { .. } => "grpc",
             Self::Unix { .. } => "unix",
             Self::Websocket { .. } => "websocket",
+        }
+    }
+
+    /// Whether the exporter itself looks the target's name up.
+    pub fn resolves(&self) -> bool {
+        match self {
+            Self::Http { settings, .. } => !settings.proxy.is_used(),
+            Self::Unix { .. } => false,
+            Self::Tcp { .. } | Self::Dns { .. } | Self::Icmp { .. } | Self::Grpc { .. } | Self::Websocket { .. } => {
+                true
+            }
         }
     }
 

@@ -142,6 +142,10 @@ pub(super) struct RawTarget {
     pub(super) slow_threshold: Option<DurationText>,
     pub(super) slo: Option<f64>,
     pub(super) diagnose: Option<bool>,
+    pub(super) resolve: Option<String>,
+    pub(super) ip_protocol: Option<String>,
+    pub(super) up_when: Option<String>,
+    pub(super) max_addresses: Option<i64>,
     /// Merged into the module's block as trees, before either is read.
     #[serde(rename = "http")]
     pub(super) _http: Option<IgnoredAny>,
@@ -170,6 +174,8 @@ pub(super) struct RawTargetGroup {
 pub(super) struct RawModule {
     pub(super) prober: Option<String>,
     pub(super) timeout: Option<DurationText>,
+    /// Ours.
+    pub(super) dns_servers: Option<Vec<String>>,
     #[serde(rename = "http")]
     pub(super) _http: Option<IgnoredAny>,
     #[serde(rename = "tcp")]
@@ -452,6 +458,7 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawGlobal::deserialize(Fields(&mut keys));
     let _ = RawConfirm::deserialize(Fields(&mut keys));
     let _ = RawTarget::deserialize(Fields(&mut keys));
+    let _ = RawModule::deserialize(Fields(&mut keys));
     let _ = RawWindow::deserialize(Fields(&mut keys));
     let _ = RawOnce::deserialize(Fields(&mut keys));
     let _ = RawWeekly::deserialize(Fields(&mut keys));

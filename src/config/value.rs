@@ -143,6 +143,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "evidence_url",
     "finding",
     "what",
+    "address",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

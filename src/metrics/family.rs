@@ -70,6 +70,46 @@ const ALWAYS: &str = "always";
 /// Every family of a target, sorted by name: the order of the page.
 pub static FAMILIES: &[Family] = &[
     Family {
+        name: "probe_address_duration_seconds",
+        kind: Gauge,
+        help: "Seconds that the last run took at each of several addresses.",
+        labels: &["address"],
+        when: "the target is probed at several addresses",
+        source: Run(Shape::Lines(run::address_duration)),
+    },
+    Family {
+        name: "probe_address_failure_info",
+        kind: Gauge,
+        help: "Always 1; why the last run failed at each of several addresses where it did.",
+        labels: &["address", "reason"],
+        when: "last run failed at one of several addresses",
+        source: Run(Shape::Lines(run::address_failure_info)),
+    },
+    Family {
+        name: "probe_address_success",
+        kind: Gauge,
+        help: "Whether the last run succeeded (1) or failed (0) at each of several addresses; an empty address is that of a family that the name lacks.",
+        labels: &["address"],
+        when: "the target is probed at several addresses",
+        source: Run(Shape::Lines(run::address_success)),
+    },
+    Family {
+        name: "probe_addresses",
+        kind: Gauge,
+        help: "Addresses that the last run was made at.",
+        labels: &[],
+        when: "the target is probed at several addresses",
+        source: Run(One(run::addresses)),
+    },
+    Family {
+        name: "probe_addresses_success_ratio",
+        kind: Gauge,
+        help: "Share of the addresses at which the last run succeeded.",
+        labels: &[],
+        when: "the target is probed at several addresses",
+        source: Run(One(run::addresses_success_ratio)),
+    },
+    Family {
         name: "probe_diagnosis_info",
         kind: Gauge,
         help: "Always 1; what re-checks that vary one thing at a time found out about the failure that goes on.",

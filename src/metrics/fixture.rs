@@ -12,8 +12,8 @@ use crate::config::{
     TcpSettings, TlsSettings, http::ProxySettings,
 };
 use crate::observation::{
-    Attempt, Certificate, Chain, Detail, Diagnosis, Failure, Finding, HttpDetail, HttpPhases, Observation, Outcome,
-    Reason, Resolution, TcpDetail, TlsSession,
+    AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, Failure, Finding, HttpDetail, HttpPhases, Observation,
+    Outcome, Reason, Resolution, TcpDetail, TlsSession,
 };
 use crate::state::{Capsules, Changed, Changes, LatencyHistogram, Snapshot, TargetSnapshot, Totals, Verdict, What};
 
@@ -71,6 +71,7 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
         slow_threshold: None,
         slo: None,
         maintenance: crate::config::Maintenance::default(),
+        fan_out: None,
         diagnose: true,
         fingerprint: [0; 32],
     })
@@ -136,6 +137,7 @@ pub(crate) fn good_https() -> Observation {
             last_chain_expiry: Some(1_770_000_000),
             verify_error: None,
         }),
+        addresses: Box::default(),
         detail: Detail::Http(Box::new(HttpDetail {
             phases: HttpPhases {
                 resolve: Some(ms(4)),
@@ -176,6 +178,7 @@ pub(crate) fn expired() -> Observation {
             version: None,
             ..session
         }),
+        addresses: Box::default(),
         detail: Detail::Http(Box::new(HttpDetail {
             phases: HttpPhases {
                 resolve: Some(ms(4)),
@@ -198,6 +201,7 @@ fn no_such_name() -> Observation {
         outcome: Outcome::Down(Failure::new(Reason::DnsNxdomain, "the name gone.example.com does not exist")),
         resolution: Some(Resolution { elapsed: ms(30), addresses: Box::default(), chosen: None }),
         tls: None,
+        addresses: Box::default(),
         detail: Detail::Http(Box::new(HttpDetail {
             phases: HttpPhases { resolve: Some(ms(30)), ..HttpPhases::default() },
             ..HttpDetail::default()
@@ -219,6 +223,7 @@ fn good_smtp() -> Observation {
             last_chain_expiry: Some(1_770_000_000),
             verify_error: None,
         }),
+        addresses: Box::default(),
         detail: Detail::Tcp(Box::new(TcpDetail {
             connect: Some(ms(10)),
             tls: Some(ms(20)),
@@ -275,6 +280,13 @@ fn up(target: Arc<Target>, run: Observation) -> TargetSnapshot {
     }
 }
 
+/// At two addresses, of which one fails.
+fn at_two_addresses() -> Observation {
+    let refused = Failure::new(Reason::ConnectRefused, "cannot connect to 192.0.2.2:443: connection refused");
+    let at = |last: u8, outcome| AddressRun { address: Some([192, 0, 2, last].into()), elapsed: ms(120), outcome };
+    Observation { addresses: Box::new([at(1, Outcome::Up), at(2, Outcome::Down(refused))]), ..good_https() }
+}
+
 fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
     let reason = run.outcome.failure().unwrap().reason;
     let run = Arc::new(run);
@@ -323,7 +335,10 @@ pub(crate) fn varied() -> Snapshot {
         down(http_target("gone", &[region], &[]), no_such_name()),
         promised(up(tcp_target("mail", &[region, ("team", "post")]), good_smtp())),
         fresh(http_target("new", &[region], &[])),
-        up(http_target("odd \"na\\me\" <&>/\u{e9}", &[("note", "two\nlines, \\ and \"quotes\"")], &[]), good_https()),
+        up(
+            http_target("odd \"na\\me\" <&>/\u{e9}", &[("note", "two\nlines, \\ and \"quotes\"")], &[]),
+            at_two_addresses(),
+        ),
     ];
     targets.sort_by(|a, b| a.target.name.cmp(&b.target.name));
     Snapshot { taken: now(), targets }

@@ -38,6 +38,18 @@ pub struct Observation {
     /// The last TLS handshake in which the peer showed its certificates, verified or not.
     pub tls: Option<TlsSession>,
     pub detail: Detail,
+    /// Each address by itself, for a target that is probed at several; the fields above are then those of the address
+    /// that decided the outcome.
+    pub addresses: Box<[AddressRun]>,
+}
+
+/// One run at one of several addresses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddressRun {
+    /// `None`: the address that a family lacks, of a target that wants both.
+    pub address: Option<IpAddr>,
+    pub elapsed: Duration,
+    pub outcome: Outcome,
 }
 
 #[derive(Clone, Debug, PartialEq)]

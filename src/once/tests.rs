@@ -20,6 +20,7 @@ fn results() -> Vec<Result> {
     let http = HttpDetail { status: Some(503), ..HttpDetail::default() };
     let status = Observation {
         detail: Detail::Http(Box::new(http)),
+        addresses: Box::default(),
         elapsed: Duration::from_millis(1234),
         outcome: Outcome::Down(Failure::new(Reason::HttpStatus, "the status is 503 \x1b[2J")),
         ..up()

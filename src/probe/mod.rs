@@ -6,9 +6,11 @@
 pub mod address;
 mod diagnose;
 pub mod dns;
+mod fan_out;
 pub mod grpc;
 pub mod http;
 pub mod icmp;
+mod place;
 mod target;
 pub mod tcp;
 #[cfg(test)]

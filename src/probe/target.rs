@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Probe, Prober, ProberError, Shared, diagnose};
+use super::{Probe, Prober, ProberError, Shared, diagnose, fan_out};
 use crate::config::Target;
 use crate::observation::{Diagnosis, Observation};
 
@@ -25,7 +25,10 @@ impl TargetProber {
 
 impl Probe for TargetProber {
     async fn run(&self, deadline: Instant) -> Observation {
-        self.prober.run(deadline).await
+        match &self.target.fan_out {
+            None => self.prober.run(deadline).await,
+            Some(wanted) => fan_out::run(&self.prober, &self.target.probe, *wanted, &self.shared, deadline).await,
+        }
     }
 
     async fn diagnose(

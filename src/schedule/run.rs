@@ -47,6 +47,7 @@ pub(crate) async fn run<P: Probe>(probe: &P, timeout: Duration, lag: Duration, t
         resolution: None,
         tls: None,
         detail: Detail::None,
+        addresses: Box::default(),
     }
 }
 

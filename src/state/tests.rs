@@ -50,6 +50,7 @@ pub(crate) fn target_with(
         slow_threshold: None,
         slo: None,
         maintenance: Maintenance::default(),
+        fan_out: None,
         diagnose: true,
         fingerprint: [0; 32],
     })
@@ -64,6 +65,7 @@ pub(crate) fn up() -> Observation {
         resolution: None,
         tls: None,
         detail: Detail::None,
+        addresses: Box::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::address::{self, UrlCredentials};
-use super::global::{Defaults, TIMEOUTS};
+use super::global::{Defaults, TIMEOUTS, dns_servers_of};
 use super::{Resolver, dns, grpc, http, icmp, tcp, unix, websocket};
 use crate::config::http::HttpAuth;
 use crate::config::node::Node;
@@ -30,6 +30,8 @@ pub(super) struct Modules {
 pub(super) struct Entry {
     /// `None`: not given, or 0.
     pub(super) timeout: Option<Duration>,
+    /// `None`: not given.
+    pub(super) dns_servers: Option<DnsServers>,
     pub(super) kind: Kind,
 }
 
@@ -133,7 +135,7 @@ pub(super) fn modules(node: Option<&Node>, at: &At<'_>, r: &mut Resolver<'_>) ->
         let made = modules.make(Protocol::Http, &Node::Map(Vec::new()), at, r);
         let kind =
             Kind::Probe { protocol: Protocol::Http, block: Node::Map(Vec::new()), settings: made, broken: false };
-        modules.by_name.insert(DEFAULT_MODULE.to_owned(), Entry { timeout: None, kind });
+        modules.by_name.insert(DEFAULT_MODULE.to_owned(), Entry { timeout: None, dns_servers: None, kind });
     }
     modules
 }
@@ -150,18 +152,19 @@ fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>)
             &at.key("prober"),
             format!("is required; probers are {}", list_of(&Protocol::ALL.map(Protocol::name))),
         );
-        return Entry { timeout: None, kind: Kind::Broken };
+        return Entry { timeout: None, dns_servers: None, kind: Kind::Broken };
     }
     let before = r.problems.count();
     let raw: RawModule = shape::read(node, at, &mut r.problems);
     if !matches!(node, Node::Map(_)) {
-        return Entry { timeout: None, kind: Kind::Broken };
+        return Entry { timeout: None, dns_servers: None, kind: Kind::Broken };
     }
     let timeout = match raw.timeout {
         // Zero is none, as with the incumbent.
         Some(text) if parse_duration(&text.0) == Ok(Duration::ZERO) => None,
         text => r.duration(text, &at.key("timeout"), TIMEOUTS),
     };
+    let dns_servers = dns_servers_of(raw.dns_servers, &at.key("dns_servers"), r);
     let names = Protocol::ALL.map(Protocol::name);
     let prober = match raw.prober.filter(|text| !text.is_empty()) {
         Some(text) => {
@@ -194,7 +197,7 @@ fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>)
     if let Kind::Probe { broken, .. } = &mut kind {
         *broken = r.problems.count() > before;
     }
-    Entry { timeout, kind }
+    Entry { timeout, dns_servers, kind }
 }
 
 fn probe(protocol: Protocol, block: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>) -> Kind {
@@ -295,7 +298,9 @@ impl Modules {
             .into_iter()
             .map(|(name, mut entry)| {
                 if let Kind::Probe { settings, .. } = &mut entry.kind {
-                    *settings = self.vary(settings.clone(), &defaults.variation());
+                    let mut variation = defaults.variation();
+                    variation.dns_servers = entry.dns_servers.take().unwrap_or(variation.dns_servers);
+                    *settings = self.vary(settings.clone(), &variation);
                 }
                 let settings = match entry.kind {
                     Kind::Probe { settings: Made { not_built: Some(feature), .. }, .. } => {

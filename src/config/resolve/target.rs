@@ -16,7 +16,9 @@ use crate::config::node::Node;
 use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
 use crate::config::raw::RawTarget;
 use crate::config::tcp::Step as DialogueStep;
-use crate::config::{Cadence, Confirm, LabelSet, ModuleSettings, ProbeSpec, Target, TargetName, shape};
+use crate::config::{
+    Cadence, Confirm, FanOut, LabelSet, ModuleSettings, ProbeSpec, Select, Target, TargetName, UpWhen, shape,
+};
 
 /// The targets so far, and where each name was first seen.
 #[derive(Default)]
@@ -77,6 +79,10 @@ pub(super) fn resolve(
         slow_threshold,
         slo,
         diagnose,
+        resolve,
+        ip_protocol,
+        up_when,
+        max_addresses,
         _http: _,
         _tcp: _,
         _dns: _,
@@ -99,6 +105,7 @@ pub(super) fn resolve(
     let slow_threshold = r.duration(slow_threshold, &at.key("slow_threshold"), TIMEOUTS).or(defaults.slow_threshold);
     let slo = slo_of(slo, &at.key("slo"), r).or(defaults.slo);
     let display_name = display_name_of(display_name, &at.key("display_name"), r);
+    let fan_out = fan_out(resolve, ip_protocol, up_when, max_addresses, at, r);
     let address = r.required(target, &at.key("target"));
     let module_name = module.filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_MODULE.to_owned());
     let Some(entry) = modules.entry(&module_name).cloned() else {
@@ -113,7 +120,7 @@ pub(super) fn resolve(
     let cadence = cadence(interval, timeout, entry.timeout, defaults, at, r);
     let Some((made, broken)) = settings(&entry, &module_name, node, at, modules, r) else { return };
     let variation = Variation {
-        dns_servers: dns_servers.unwrap_or_else(|| defaults.dns_servers.clone()),
+        dns_servers: dns_servers.or(entry.dns_servers).unwrap_or_else(|| defaults.dns_servers.clone()),
         keep_excerpt: evidence_body.unwrap_or(defaults.evidence_body),
         credentials: None,
     };
@@ -122,6 +129,11 @@ pub(super) fn resolve(
     let (Some(name), Some((probe, hash)), Some(cadence)) = (name, probe, cadence) else { return };
     // The module's own problems are reported where it stands.
     if broken || r.problems.count() > before {
+        return;
+    }
+    if fan_out.is_some() && !probe.resolves() {
+        let message = "its address is not one that the exporter looks up, so there are not several to probe";
+        r.problems.add(&at.key("target"), message);
         return;
     }
     let shown = address::shown(&address);
@@ -140,11 +152,74 @@ pub(super) fn resolve(
         slow_threshold,
         slo,
         maintenance,
+        fan_out,
         diagnose: diagnose.unwrap_or(defaults.diagnose),
         fingerprint: [0; 32],
     };
     target.fingerprint = fingerprint(&target, &hash);
     targets.targets.push(Arc::new(target));
+}
+
+/// `resolve: all` or `ip_protocol: both`, and what they take.
+fn fan_out(
+    resolve: Option<String>,
+    ip_protocol: Option<String>,
+    up_when: Option<String>,
+    max_addresses: Option<i64>,
+    at: &At<'_>,
+    r: &mut Resolver<'_>,
+) -> Option<FanOut> {
+    const ADDRESSES: i64 = 16;
+    const MOST_ADDRESSES: i64 = 256;
+    let all = match resolve.as_deref() {
+        None | Some("one") => false,
+        Some("all") => true,
+        Some(other) => {
+            r.problems.add(&at.key("resolve"), format!("{:?} is neither one nor all", shorten(other)));
+            false
+        }
+    };
+    let both = match ip_protocol.as_deref() {
+        None => false,
+        Some("both") => true,
+        Some(other) => {
+            let message = format!(
+                "{:?} is not both; to choose one family, override preferred_ip_protocol of the module",
+                shorten(other)
+            );
+            r.problems.add(&at.key("ip_protocol"), message);
+            false
+        }
+    };
+    if all && both {
+        r.problems.add(&at.key("ip_protocol"), "cannot stand beside resolve: all, which has all of both families");
+    }
+    if !all && !both {
+        for (key, given) in [("up_when", up_when.is_some()), ("max_addresses", max_addresses.is_some())] {
+            if given {
+                r.problems.add(&at.key(key), "needs resolve: all or ip_protocol: both");
+            }
+        }
+        return None;
+    }
+    let up_when = match up_when.as_deref() {
+        None | Some("all") => UpWhen::All,
+        Some("any") => UpWhen::Any,
+        Some(text) => match text.parse::<f64>() {
+            Ok(share) if share > 0.0 && share <= 1.0 => UpWhen::Share(share),
+            Ok(_) | Err(_) => {
+                let message = format!("{:?} is neither all nor any nor a share such as 0.5", shorten(text));
+                r.problems.add(&at.key("up_when"), message);
+                UpWhen::All
+            }
+        },
+    };
+    let max = max_addresses.unwrap_or(ADDRESSES);
+    if !(1..=MOST_ADDRESSES).contains(&max) {
+        r.problems.add(&at.key("max_addresses"), format!("{max} is not from 1 to {MOST_ADDRESSES}"));
+    }
+    let select = if all { Select::All } else { Select::BothFamilies };
+    Some(FanOut { select, up_when, max: usize::try_from(max).unwrap_or(1) })
 }
 
 /// One line of text for people.
@@ -316,6 +391,7 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
         slow_threshold,
         slo,
         maintenance,
+        fan_out,
         diagnose,
         fingerprint: _,
     } = target;
@@ -337,6 +413,9 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
     for bound in latency_buckets.iter() {
         hash.update(bound.to_le_bytes());
     }
-    sized(&mut hash, format!("{display_name:?} {slow_threshold:?} {slo:?} {maintenance:?} {diagnose}").as_bytes());
+    sized(
+        &mut hash,
+        format!("{display_name:?} {slow_threshold:?} {slo:?} {maintenance:?} {fan_out:?} {diagnose}").as_bytes(),
+    );
     hash.finalize().into()
 }

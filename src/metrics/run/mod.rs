@@ -1,8 +1,13 @@
 //! What the families read off one [`Observation`]. A fact that is not there is `None`, never zero.
 
+mod address;
+
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+pub(super) use self::address::{
+    address_duration, address_failure_info, address_success, addresses, addresses_success_ratio,
+};
 use super::text::{Lines, is_label_name};
 use crate::observation::{Detail, HttpDetail, HttpPhases, Observation, TcpDetail};
 

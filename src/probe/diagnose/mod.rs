@@ -15,10 +15,10 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::{Pin, Scope};
+use super::place::{Place, place};
 use super::tls::classify_connect;
 use super::{Probe, Prober, Shared};
-use crate::config::{DnsServer, DnsServers, IpFamily, IpPreference, ProbeSpec};
+use crate::config::{DnsServers, IpFamily, IpPreference, ProbeSpec};
 use crate::observation::{Attempt, Diagnosis, Failure, Finding, Observation, Reason};
 
 /// Other addresses that are tried. A name with more of them is as telling with these.
@@ -57,49 +57,6 @@ struct Case<'a> {
     shared: &'a Arc<Shared>,
     place: Place<'a>,
     deadline: Instant,
-}
-
-/// Where a probe connects to, how names are resolved for it, and which family it prefers.
-struct Place<'a> {
-    host: &'a str,
-    /// `None` where there are no ports.
-    port: Option<u16>,
-    servers: &'a DnsServers,
-    ip: IpPreference,
-}
-
-/// `None` for what has no address to vary: Unix sockets, and what a proxy resolves.
-fn place(spec: &ProbeSpec) -> Option<Place<'_>> {
-    Some(match spec {
-        ProbeSpec::Http { settings, url } => {
-            if settings.proxy.is_used() {
-                return None;
-            }
-            let (host, port) = (url.host_str()?, url.port_or_known_default());
-            Place { host, port, servers: &settings.dns_servers, ip: settings.ip }
-        }
-        ProbeSpec::Websocket { settings, url } => {
-            let (host, port) = (url.host_str()?, url.port_or_known_default());
-            Place { host, port, servers: &settings.dns_servers, ip: settings.ip }
-        }
-        ProbeSpec::Tcp { settings, address } => {
-            Place { host: &address.host, port: Some(address.port), servers: &settings.dns_servers, ip: settings.ip }
-        }
-        ProbeSpec::Grpc { settings, address } => {
-            Place { host: &address.host, port: Some(address.port), servers: &settings.dns_servers, ip: settings.ip }
-        }
-        ProbeSpec::Dns { settings, server: DnsServer::Host(address) } => {
-            Place { host: &address.host, port: None, servers: &settings.dns_servers, ip: settings.ip }
-        }
-        ProbeSpec::Dns { settings, server: DnsServer::Url(url) } => {
-            let (host, port) = (url.host_str()?, url.port_or_known_default());
-            Place { host, port, servers: &settings.dns_servers, ip: settings.ip }
-        }
-        ProbeSpec::Icmp { settings, host } => {
-            Place { host, port: None, servers: &settings.dns_servers, ip: settings.ip }
-        }
-        ProbeSpec::Unix { .. } => return None,
-    })
 }
 
 type Found = (Finding, String);
@@ -212,7 +169,7 @@ impl Case<'_> {
     /// The other addresses of the name, those of the other family first, which may not have been asked for.
     async fn others(&self, used: IpAddr, known: &[IpAddr]) -> Vec<IpAddr> {
         let mut others: Vec<IpAddr> = known.iter().copied().filter(|address| *address != used).collect();
-        let literal = self.place.host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let literal = self.place.literal().is_some();
         if !literal && !others.iter().any(|address| address.is_ipv4() != used.is_ipv4()) {
             let preferred = if used.is_ipv4() { IpFamily::V6 } else { IpFamily::V4 };
             let ip = IpPreference { preferred, fallback: false };
@@ -231,8 +188,7 @@ impl Case<'_> {
     /// The same probe at one address. `None` when no prober can be made.
     async fn at(&self, spec: &ProbeSpec, address: IpAddr) -> Option<Observation> {
         let prober = Prober::new(spec, self.shared).ok()?;
-        let pin = Some(Pin { host: self.place.host.trim_matches(['[', ']']).into(), address });
-        Some(Scope { pin, ..Scope::default() }.around(prober.run(self.deadline)).await)
+        Some(self.place.at(address).around(prober.run(self.deadline)).await)
     }
 
     async fn connect(&self, to: SocketAddr) -> Result<(), Failure> {

@@ -30,6 +30,7 @@ impl Probe for GrpcProber {
             resolution: None,
             tls: None,
             detail: Detail::None,
+            addresses: Box::default(),
         }
     }
 }

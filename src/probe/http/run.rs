@@ -256,6 +256,7 @@ impl<'a> Run<'a> {
             tls: self.progress.tls(),
             resolution: self.progress.resolution.take(),
             detail: Detail::Http(Box::new(self.detail)),
+            addresses: Box::default(),
         }
     }
 }

@@ -30,6 +30,7 @@ impl Probe for IcmpProber {
             resolution: None,
             tls: None,
             detail: Detail::None,
+            addresses: Box::default(),
         }
     }
 }

@@ -80,6 +80,7 @@ impl Probe for TcpProber {
             resolution: seen.resolution,
             tls: seen.tls,
             detail: Detail::Tcp(Box::new(seen.detail)),
+            addresses: Box::default(),
         }
     }
 }

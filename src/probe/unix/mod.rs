@@ -31,6 +31,7 @@ impl Probe for UnixProber {
             resolution: None,
             tls: None,
             detail: Detail::None,
+            addresses: Box::default(),
         }
     }
 }

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
 use super::{Map, Summary, seconds};
-use crate::observation::{self, Certificate, Detail, Diagnosis, HttpDetail, Observation, TcpDetail, TlsSession};
+use crate::observation::{
+    self, AddressRun, Certificate, Detail, Diagnosis, HttpDetail, Observation, TcpDetail, TlsSession,
+};
 use crate::server::text::{rfc3339, rfc3339_seconds};
 use crate::state::{Changed, TargetSnapshot};
 
@@ -128,10 +130,37 @@ struct Run<'a> {
     resolution: Option<Resolution>,
     #[serde(skip_serializing_if = "Phases::is_empty")]
     phases_seconds: Phases,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<AtAddress<'a>>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     detail: Option<Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls<'a>>,
+}
+
+/// The run at one of several addresses.
+#[derive(Serialize)]
+struct AtAddress<'a> {
+    address: Option<String>,
+    elapsed_seconds: f64,
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentence: Option<&'a str>,
+}
+
+impl<'a> AtAddress<'a> {
+    fn new(run: &'a AddressRun) -> Self {
+        let failure = run.outcome.failure();
+        Self {
+            address: run.address.map(|address| address.to_string()),
+            elapsed_seconds: seconds(run.elapsed),
+            success: run.outcome.is_up(),
+            reason: failure.map(|failure| failure.reason.as_label()),
+            sentence: failure.map(|failure| &*failure.sentence),
+        }
+    }
 }
 
 /// What the protocol showed, under the name of the prober.
@@ -282,6 +311,7 @@ impl<'a> Run<'a> {
                 used: resolution.chosen.map(|address| address.to_string()),
             }),
             phases_seconds: phases,
+            addresses: run.addresses.iter().map(AtAddress::new).collect(),
             detail,
             tls: run.tls.as_ref().map(Tls::new),
         }
