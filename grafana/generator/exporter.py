@@ -32,18 +32,18 @@ def build():
 def numbers():
     lag_p99 = quantile(0.99, by="le")
     return [
-        stat("Exporters", "Exporters that report. One that does not is the alert ExporterNotReporting.",
+        stat("Reporting", "Exporters that report. One that does not is the alert ExporterNotReporting.",
              [query(f"sum({series('uptime_exporter_build_info', THIS)}) or vector(0)", instant=True)]),
         stat("Targets", "Targets configured now, at all chosen exporters.",
              [query(f"sum({series('uptime_exporter_targets', THIS)})", instant=True)]),
-        stat("Runs", "Runs that started, each second.", [query(f"sum({RUNS})")], unit="ops", decimals=1, none="None", graph=True),
+        stat("Runs started", "Runs that started, each second.", [query(f"sum({RUNS})")], unit="ops", decimals=1, none="None", graph=True),
         stat("Late by at most", "The lag that 99 % of the runs kept within: the time between the tick of a run and its start.",
              [query(lag_p99)], unit="s", none="No run has started", graph=True,
              thresholds=steps(colour.GOOD, (0.5, colour.PARTLY), (2, colour.BAD))),
         stat("Skipped", "Ticks skipped in the last hour, because the run before was still going or the exporter was late.",
              [query(f"round(sum(increase({series('uptime_exporter_runs_skipped_total', THIS)}[1h])))", instant=True)],
              thresholds=steps(colour.GOOD, (1, colour.PARTLY))),
-        stat("CPU for a probe", "CPU time of the whole exporter, for each run.",
+        stat("Cost of a probe", "CPU time of the whole exporter, for each run.",
              [query(f"sum({CPU}) / sum({RUNS})")], unit="s", none="No run has started", graph=True),
     ]
 

@@ -53,7 +53,7 @@ def counts():
              [query(f"count(min by (target) ({series('probe_ssl_earliest_cert_expiry', CHOSEN)}) - time() < 14 * 86400) or vector(0)",
                     instant=True)],
              thresholds=steps(colour.PLAIN, (1, colour.PARTLY)), **counted),
-        stat("Regions", "Regions that report. One that falls silent is missed here, and by the alert VantageLost.",
+        stat("Regions reporting", "Regions that report. One that falls silent is missed here, and by the alert VantageLost.",
              [query(f"count(count by (region) ({INFO})) or vector(0)", instant=True)], **counted),
     ]
 

@@ -213,7 +213,7 @@ def uptime_by_region():
 def outages_by_day():
     return lines(
         "Outages begun by day", "Of each target as many as the region counted that saw the most.",
-        [query(f"sum(round(max by (target) (sum by (target, region) (increase({OUTAGES}[1d])))))", "Outages", step="1d")],
+        [query(f"sum(round(max by (target) (sum by (target, region) (increase({OUTAGES}[1d] offset -1d)))))", "Outages", step="1d")],
         size=(8, 8), unit="none", bars=True, decimals=0, step="1d", none="No outage began",
         overrides=[by_name("Outages", color={"mode": "fixed", "fixedColor": colour.PARTLY})],
     )

@@ -44,11 +44,23 @@ def named(expression, by="max"):
 
 
 def state():
-    """A number for each target, to SERVICE: a place that alone sees it down affects some users, most places all of them."""
+    """A number for each target, to SERVICE, by the scope that the recording rules found: they leave out a place that is blind.
+
+    Without the rules, by the verdicts alone: down from everywhere is an outage, down from anywhere affects some.
+    """
+    def scoped(number, scope):
+        return f"{number} * max by (target) ({series('target:probe_scope:info', ALL, scope)})"
+
+    everybody = scoped(4, 'scope="global"')
+    some = scoped(3, 'scope=~"multi-region|single-region|intermittent"')
+    nobody_knows = scoped(1, 'scope="unknown"')
+    nobody = scoped(0, 'scope="none"')
     return (
-        f"(2 * (max by (target) ({series('probe_maintenance', ALL)}) == 1))\n"
+        f"2 * (max by (target) ({series('probe_maintenance', ALL)}) == 1)\n"
         f"or\n"
-        f"(3 * (min by (target) ({UP}) == bool 0) + (max by (target) ({UP}) == bool 0))\n"
+        f"{everybody}\nor\n{some}\nor\n{nobody_knows}\nor\n{nobody}\n"
+        f"or\n"
+        f"3 * (min by (target) ({UP}) == bool 0) + (max by (target) ({UP}) == bool 0)\n"
         f"or\n"
         f"max by (target) ({series('probe_target_info', ALL)})"
     )

@@ -52,7 +52,7 @@ def numbers():
         stat("Outages", "Confirmed outages that began in this range, as the region that saw the most of them counted.",
              [query(f"round(max by (target) (increase({series('probe_outages_total', ONE)}[$__range])))", instant=True)],
              none="0", thresholds=steps(colour.PLAIN, (1, colour.PARTLY))),
-        stat("Latency", "Seconds that the last run took, averaged over regions.",
+        stat("Latency now", "Seconds that the last run took, averaged over regions.",
              [query(f"avg by (target) ({series('probe_duration_seconds', ONE)})")],
              unit="s", none="No run has ended", graph=True),
         stat("Certificate", "Time left until the first certificate of the chain ends.",
