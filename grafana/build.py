@@ -4,8 +4,9 @@
 The source is generator/, one file a dashboard; the JSON is made from it and never edited by hand. Two forms are written:
 
   import/      for Grafana's import page: asks which Prometheus to use (`__inputs`)
-  dashboards/  for provisioning from files, which fills in no inputs: the data source is picked on the dashboard, and
-               is the one with the uid `prometheus` on the status page, which must do without variables
+  provisioning/dashboards/uptime/
+               for provisioning from files, which fills in no inputs: the data source is picked on the dashboard, and is the
+               one with the uid `prometheus` on the status page, which must do without variables
 """
 
 import json
@@ -33,7 +34,7 @@ def main():
     wanted = set()
     for form in Form:
         folder = HERE / form.value
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, build in BOARDS.items():
             path = folder / f"{name}.json"
             text = json.dumps(build().to_json(form), indent=2, ensure_ascii=False) + "\n"

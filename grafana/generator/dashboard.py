@@ -15,7 +15,7 @@ class Form(enum.Enum):
     """What a file is for, and the folder that it is in."""
 
     IMPORT = "import"
-    PROVISIONED = "dashboards"
+    PROVISIONED = "provisioning/dashboards/uptime"
 
 
 # Replaced by the reference that fits the dashboard and the form.

@@ -87,9 +87,11 @@ STATUS_CODES = [
     span(400, 499, colour.PARTLY),
     span(500, 999, colour.BAD),
 ]
+# The first colour is also that of the text for no data, so what is bad at any value begins at a number.
+LEAST = -1e6
 # Days that a certificate is valid for: the alerts' own steps.
-CERTIFICATE_DAYS = steps(colour.BAD, (3, colour.PARTLY), (14, colour.GOOD))
-UPTIME = steps(colour.BAD, (0.99, colour.PARTLY), (0.999, colour.GOOD))
+CERTIFICATE_DAYS = steps(colour.PLAIN, (LEAST, colour.BAD), (3, colour.PARTLY), (14, colour.GOOD))
+UPTIME = steps(colour.PLAIN, (0, colour.BAD), (0.99, colour.PARTLY), (0.999, colour.GOOD))
 
 
 def by_name(name, **properties):
@@ -171,7 +173,7 @@ def stat(title, description, queries, *, size=(4, 4), unit="none", decimals=None
         "unit": unit,
         "noValue": none,
         "mappings": list(mappings),
-        "thresholds": thresholds or steps(colour.PLAIN),
+        "thresholds": thresholds or steps(colour.UNKNOWN if background else colour.PLAIN),
         "color": {"mode": "thresholds"},
     }
     if decimals is not None:

@@ -7,7 +7,7 @@ that succeeded: with many regions, an outage of one is a fraction of it.
 
 from . import colour
 from .dashboard import Dashboard, Section, group_variables, maintenance, outages, region_variable, target_variable
-from .panel import (TEXT_COLOUR, UPTIME, by_name, columns, days, gauges, lines, merge, query, stat, steps, table, to_target)
+from .panel import (LEAST, TEXT_COLOUR, UPTIME, by_name, columns, days, gauges, lines, merge, query, stat, steps, table, to_target)
 from .promql import CHOSEN, CHOSEN_RECORDED, at_end, seconds, series, share
 
 VERDICT = series("target:up:bool", CHOSEN_RECORDED)
@@ -150,7 +150,7 @@ def budget():
         "than there was.",
         [query(f"sort(bottomk(10, 1 - {used('$__range')}))", "{{target}}", instant=True)],
         size=(12, 9), unit="percentunit", decimals=1, none=NO_RULES, maximum=1,
-        thresholds=steps(colour.BAD, (0.001, colour.NOTE), (0.5, colour.GOOD)),
+        thresholds=steps(colour.PLAIN, (LEAST, colour.BAD), (0.001, colour.NOTE), (0.5, colour.GOOD)),
         links=[to_target("${__field.labels.target:percentencode}")],
     )
 
@@ -169,7 +169,7 @@ def worst_down():
     return gauges(
         "Longest down", "Time down in this range, as the region saw it that saw the most.",
         [query(f"topk(10, max by (target) ({down}) > 0)", "{{target}}", instant=True)],
-        unit="s", decimals=1, none="Nothing was down", thresholds=steps(colour.BAD),
+        unit="s", decimals=1, none="Nothing was down", thresholds=steps(colour.PLAIN, (0, colour.BAD)),
         links=[to_target("${__field.labels.target:percentencode}")],
     )
 
@@ -178,7 +178,7 @@ def worst_outages():
     return gauges(
         "Most outages", "Confirmed outages that began in this range, as the region saw them that saw the most.",
         [query(f"topk(10, round(max by (target) (sum by (target, region) (increase({OUTAGES}[$__range])))) > 0)", "{{target}}", instant=True)],
-        unit="none", decimals=0, none="No outage began", thresholds=steps(colour.PARTLY),
+        unit="none", decimals=0, none="No outage began", thresholds=steps(colour.PLAIN, (0, colour.PARTLY)),
         links=[to_target("${__field.labels.target:percentencode}")],
     )
 

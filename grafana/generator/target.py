@@ -45,7 +45,7 @@ def numbers():
              mappings=[STATE], background=True, text="value", none="Unknown"),
         stat("Down for", "Since the first failing run of the present outage, from the region that saw it first.",
              [query(f"time() - min by (target) ({series('probe_outage_start_timestamp_seconds', ONE)})", instant=True)],
-             unit="s", decimals=1, none="Not down", thresholds=steps(colour.BAD)),
+             unit="s", decimals=1, none="Not down", thresholds=steps(colour.PLAIN, (0, colour.BAD))),
         stat("Uptime", "Share of the confirmed time in this range that the target was up, over the chosen regions together. Time in "
              "maintenance and unknown time count on neither side.",
              [query(share(up, down), instant=True)], unit="percentunit", decimals=3, none="Not known", thresholds=UPTIME),
@@ -201,7 +201,8 @@ def days_left():
         "Days until the certificate ends", "By region: places that are served by different machines may show different certificates. A "
         "renewal is a jump upwards.",
         [query(f"(min by (region) ({series('probe_ssl_earliest_cert_expiry', ONE)}) - time()) / 86400", "{{region}}")],
-        size=(8, 8), unit="d", by_series_name=True, minimum=None, thresholds=CERTIFICATE_DAYS, none="No certificate was seen",
+        size=(8, 8), unit="d", by_series_name=True, minimum=None, thresholds=steps(colour.BAD, (3, colour.PARTLY), (14, colour.GOOD)),
+        none="No certificate was seen",
     )
 
 

@@ -10,11 +10,12 @@ sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "grafana"
 STATUS = "uptime-status"
-# What a range of time, a step and the data source are called in every dashboard.
+# What a range of time and a step are called in every dashboard.
 BUILT_IN = {"__range", "__interval", "__rate_interval"}
+PROVISIONED = "provisioning/dashboards/uptime"
 
 
-def boards(folder="dashboards"):
+def boards(folder=PROVISIONED):
     return {path.stem: json.loads(path.read_text()) for path in sorted((GRAFANA / folder).glob("*.json"))}
 
 
@@ -156,7 +157,7 @@ def same_but_datasource(one, other):
 def main():
     provisioned, imported = boards(), boards("import")
     problems = []
-    for folder, read in (("dashboards", provisioned), ("import", imported)):
+    for folder, read in ((PROVISIONED, provisioned), ("import", imported)):
         for name, board in read.items():
             problems += [f"{folder}/{name}: {problem}" for problem in problems_of(name, board, set(read))]
         problems += [f"{folder}/{STATUS}: {problem}" for problem in problems_of_status(read[STATUS])]
@@ -165,9 +166,15 @@ def main():
         if inputs != ["DS_PROMETHEUS"] or "${DS_PROMETHEUS}" not in json.dumps(imported[name]["panels"]) + json.dumps(imported[name]["templating"]):
             problems.append(f"import/{name}: does not ask for the data source, or does not use the answer")
         if "DS_PROMETHEUS" in json.dumps(board):
-            problems.append(f"dashboards/{name}: uses an input, which provisioning does not fill in")
+            problems.append(f"{PROVISIONED}/{name}: uses an input, which provisioning does not fill in")
         if not same_but_datasource(imported[name], board):
             problems.append(f"{name}: the two forms differ in more than the data source")
+    provider = (GRAFANA / "provisioning" / "dashboards" / "uptime.yaml").read_text()
+    if f"path: /etc/grafana/{PROVISIONED}\n" not in provider:
+        problems.append(f"the provider does not read {PROVISIONED}")
+    source = (GRAFANA / "provisioning" / "datasources" / "prometheus.yaml").read_text()
+    if "uid: prometheus\n" not in source:
+        problems.append("the data source that is provisioned is not the one that the status page uses")
     if problems:
         sys.exit("\n".join(problems))
     count = sum(1 for board in provisioned.values() for _ in panels(board))

@@ -63,10 +63,11 @@ const mistakes = {
 
 rmSync(checked, { recursive: true, force: true });
 mkdirSync(checked);
-// With the type alone any number would do: the package tells its version at run time only.
+// The type would take any number: the package tells its version at run time only.
 const current = defaultDashboard.schemaVersion;
 let panels = 0;
-const boards = ['import', 'dashboards'].flatMap((folder) => readdirSync(join(grafana, folder)).sort().map((file) => [folder, file]));
+const forms = ['import', 'provisioning/dashboards/uptime'];
+const boards = forms.flatMap((folder) => readdirSync(join(grafana, folder)).sort().map((file) => [folder, file]));
 for (const [folder, file] of boards) {
   const board = JSON.parse(readFileSync(join(grafana, folder, file), 'utf8'));
   if (board.schemaVersion !== current) {
@@ -75,7 +76,7 @@ for (const [folder, file] of boards) {
   }
   const { text, panels: count } = source(board);
   panels += count;
-  writeFileSync(join(checked, `${folder}-${file.replace('.json', '.ts')}`), text);
+  writeFileSync(join(checked, `${folder.replaceAll('/', '-')}-${file.replace('.json', '.ts')}`), text);
 }
 const problems = compile();
 if (problems) {
@@ -88,7 +89,7 @@ rmSync(checked, { recursive: true });
 mkdirSync(checked);
 const cases = Object.entries(mistakes);
 cases.forEach(([, spoil], number) => {
-  const board = JSON.parse(readFileSync(join(grafana, 'dashboards', 'uptime-overview.json'), 'utf8'));
+  const board = JSON.parse(readFileSync(join(grafana, 'import', 'uptime-overview.json'), 'utf8'));
   spoil(board);
   writeFileSync(join(checked, `mistake${number}.ts`), source(board).text);
 });

@@ -84,7 +84,6 @@ type Annotation =
 
 // All but the panels, which are checked one by one: so a message names the panel.
 export type Board = Json<Omit<Known<schema.Dashboard>, 'panels' | 'annotations' | 'templating'>> & {
-  schemaVersion: typeof schema.defaultDashboard.schemaVersion;
   uid: string;
   title: string;
   annotations: { list: Annotation[] };
