@@ -56,6 +56,7 @@ pub use maintenance::Maintenance;
 pub use problem::{ConfigErrors, Problem};
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
+pub(crate) use units::parse_duration;
 pub use unix::UnixSettings;
 pub use value::{Cadence, Confirm, LabelSet, Pattern, Secret, TargetName};
 pub use watch::{Stamp, Watch};

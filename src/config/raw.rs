@@ -174,8 +174,6 @@ pub(super) struct RawTargetGroup {
 pub(super) struct RawModule {
     pub(super) prober: Option<String>,
     pub(super) timeout: Option<DurationText>,
-    /// Ours.
-    pub(super) dns_servers: Option<Vec<String>>,
     #[serde(rename = "http")]
     pub(super) _http: Option<IgnoredAny>,
     #[serde(rename = "tcp")]
@@ -190,6 +188,8 @@ pub(super) struct RawModule {
     pub(super) _unix: Option<IgnoredAny>,
     #[serde(rename = "websocket")]
     pub(super) _websocket: Option<IgnoredAny>,
+    /// Ours.
+    pub(super) dns_servers: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

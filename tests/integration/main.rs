@@ -13,6 +13,7 @@ mod outage;
 mod prometheus;
 mod reasons;
 mod reload;
+mod report;
 mod stop;
 mod support;
 mod vantage;
