@@ -1,0 +1,64 @@
+"""Pieces of PromQL that several dashboards use. Labels are the contract of the metric table in README."""
+
+# The targets that the variables of a dashboard choose. The name of the grouping label is a constant of the dashboard.
+CHOSEN = 'region=~"$region",$group_label=~"$group",target=~"$target"'
+# The same for recorded series, which are over all regions.
+CHOSEN_RECORDED = '$group_label=~"$group",target=~"$target"'
+# The page of one target.
+ONE = 'region=~"$region",target="$target"'
+# Every target: the status page has no variables.
+ALL = 'target!=""'
+
+
+def series(metric, scope, *matchers):
+    """A selector: series("probe_up", ALL) is probe_up{target!=""}."""
+    return f"{metric}{{{','.join([scope, *matchers])}}}"
+
+
+def state(scope):
+    """A number for each target: 0 up wherever it is watched, 1 down from some regions, 2 down from all, 3 in maintenance."""
+    up = series("probe_up", scope)
+    window = series("probe_maintenance", scope)
+    return (
+        f"3 * (max by (target) ({window}) == 1)\n"
+        f"or\n"
+        f"(min by (target) ({up}) == bool 0) + (max by (target) ({up}) == bool 0)"
+    )
+
+
+def optional(metric, scope, label, by=("target", "region"), every="probe_target_info"):
+    """Always 1, with `label` where `metric` has it, and without for the rest of `every`, so that a join drops nothing.
+
+    topk keeps the join one-to-one when two exporters of a region disagree.
+    """
+    keys = ", ".join(by)
+    return (
+        f"(topk by ({keys}) (1, max by ({keys}, {label}) ({series(metric, scope)} == 1))"
+        f" or on ({keys}) 1 + 0 * max by ({keys}) ({series(every, scope)}))"
+    )
+
+
+def joined(left, right, label, by=("target", "region")):
+    """`left` with `label` of `right`, which is 1 throughout."""
+    return f"{left}\n* on ({', '.join(by)}) group_left ({label}) {right}"
+
+
+def info(scope, label, by=("target", "region")):
+    """Always 1, with one label of probe_target_info."""
+    keys = ", ".join(by)
+    return f"topk by ({keys}) (1, max by ({keys}, {label}) ({series('probe_target_info', scope)}))"
+
+
+def share(part, *others):
+    """part / (part + others), each an expression over the same labels."""
+    return f"{part}\n/\n(\n  {part}\n" + "".join(f"  + {other}\n" for other in others) + ")"
+
+
+def seconds(kind, scope, window, by):
+    """Seconds of one kind (up, down, unknown, maintenance) within the window."""
+    return f"sum by ({by}) (increase({series(f'probe_{kind}_seconds_total', scope)}[{window}]))"
+
+
+def at_end(expression):
+    """The value at the end of the range at every step: for choosing which series a chart shows."""
+    return expression.replace("[$__range]", "[$__range] @ end()")
