@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::report::When;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -15,7 +17,7 @@ Signals: SIGHUP loads the config again; SIGTERM and SIGINT stop, a second one at
 
 /// Probes targets on its own schedule and tells Prometheus whether they are up, since when, and why not.
 #[derive(Debug, Parser)]
-#[command(name = "uptime_exporter", version, after_help = AFTER_HELP)]
+#[command(name = "uptime_exporter", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// The config file
     #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
@@ -52,6 +54,49 @@ pub struct Cli {
     /// How the log is written, to standard error
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: LogFormat,
+
+    /// Something other than to probe
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tell what happened, from what Prometheus has kept: outages, uptime, error budgets
+    Report(ReportArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Base URL of Prometheus, or of what speaks its API (Thanos, Mimir, VictoriaMetrics)
+    #[arg(long, value_name = "URL")]
+    pub prometheus: String,
+
+    /// Begin of the time: 2026-11-24, 2026-11-24T10:00:00Z, Unix seconds, or so long ago, such as -7d
+    #[arg(long, value_name = "TIME", default_value = "-30d", allow_hyphen_values = true)]
+    pub from: When,
+
+    /// Its end
+    #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
+    pub to: When,
+
+    /// This target alone
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+
+    /// A header for Prometheus, such as "X-Scope-OrgID: tenant". May be given several times
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+
+    /// How the report is written, to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "markdown")]
+    pub format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Markdown,
+    Json,
 }
 
 impl Cli {

@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> vantage -> state -> schedule -> metrics -> server -> once -> app
+//! config -> observation -> probe -> vantage -> state -> schedule -> metrics -> server -> once -> report -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -19,6 +19,7 @@
 //! | [`metrics`] | names, help and types; snapshot -> text |
 //! | [`server`] | routes over hyper |
 //! | [`once`] | every target one time, printed: `--once` |
+//! | [`report`] | what happened, asked of Prometheus afterwards: `report` |
 //! | [`app`] | wiring, reload, stop: the only module that sees everything |
 
 pub mod app;
@@ -28,6 +29,7 @@ pub mod metrics;
 pub mod observation;
 pub mod once;
 pub mod probe;
+pub mod report;
 pub mod schedule;
 pub mod server;
 pub mod state;

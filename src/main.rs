@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 use uptime_exporter::app::signal::StopSignals;
 use uptime_exporter::app::{self, App, logging, open_files};
-use uptime_exporter::cli::Cli;
-use uptime_exporter::once;
+use uptime_exporter::cli::{Cli, Command};
+use uptime_exporter::{once, report};
 
 /// Could not start, or ended unexpectedly; with `--once`: a target is not up.
 const FAILED: u8 = 1;
@@ -40,6 +40,15 @@ fn main() -> ExitCode {
 }
 
 async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
+    if let Some(Command::Report(args)) = &cli.command {
+        return match report::run(args).await {
+            Ok(report) => {
+                print!("{report}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(FAILED, &format!("{:#}", anyhow::Error::new(error))),
+        };
+    }
     let app = match App::load(&cli.config_file, cli.auto_reload()).await {
         Ok(app) => app,
         Err(problems) => return fail(MISUSED, &problems.to_string()),

@@ -220,6 +220,7 @@ impl Running {
             self.lookouts.spawn(async move { vantage.watch().await });
         }
         let changes = self.fleet.apply(loaded.targets, Instant::now());
+        self.state.announce(&loaded.config.notices);
         self.config.send_replace(loaded.config);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.telemetry.config_loaded(Ok(now.as_secs_f64()));

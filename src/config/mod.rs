@@ -26,6 +26,7 @@ mod load;
 pub mod maintenance;
 mod masked;
 mod node;
+pub mod notice;
 mod position;
 mod problem;
 mod raw;
@@ -53,9 +54,11 @@ pub use grpc::GrpcSettings;
 pub use http::HttpSettings;
 pub use icmp::IcmpSettings;
 pub use maintenance::Maintenance;
+pub use notice::Notice;
 pub use problem::{ConfigErrors, Problem};
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
+pub(crate) use units::parse_duration;
 pub use unix::UnixSettings;
 pub use value::{Cadence, Confirm, LabelSet, Pattern, Secret, TargetName};
 pub use watch::{Stamp, Watch};
@@ -137,6 +140,8 @@ pub struct Config {
     pub modules: BTreeMap<String, Module>,
     /// The labels of every series, this exporter's vantage among them.
     pub labels: LabelSet,
+    /// The operator's words, in the order of the files. A target has the first one that is for it.
+    pub notices: Vec<Arc<Notice>>,
     /// What tells "it is us" from "it is them".
     pub anchors: Vec<Anchor>,
     /// What `/config` shows: the effective YAML, secrets masked; then each target file as a document of its own.

@@ -79,6 +79,17 @@ pub(super) struct RawFile {
     pub(super) _targets: Option<IgnoredAny>,
     pub(super) target_files: Option<Vec<String>>,
     pub(super) maintenance: Option<Vec<RawWindow>>,
+    pub(super) notice_files: Option<Vec<String>>,
+}
+
+/// An entry of a file of `notice_files`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawNotice {
+    pub(super) targets: Option<Vec<String>>,
+    pub(super) labels: Option<Entries<String>>,
+    pub(super) cause: Option<String>,
+    pub(super) action: Option<String>,
+    pub(super) next_update: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -174,8 +185,6 @@ pub(super) struct RawTargetGroup {
 pub(super) struct RawModule {
     pub(super) prober: Option<String>,
     pub(super) timeout: Option<DurationText>,
-    /// Ours.
-    pub(super) dns_servers: Option<Vec<String>>,
     #[serde(rename = "http")]
     pub(super) _http: Option<IgnoredAny>,
     #[serde(rename = "tcp")]
@@ -190,6 +199,8 @@ pub(super) struct RawModule {
     pub(super) _unix: Option<IgnoredAny>,
     #[serde(rename = "websocket")]
     pub(super) _websocket: Option<IgnoredAny>,
+    /// Ours.
+    pub(super) dns_servers: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -462,6 +473,7 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawWindow::deserialize(Fields(&mut keys));
     let _ = RawOnce::deserialize(Fields(&mut keys));
     let _ = RawWeekly::deserialize(Fields(&mut keys));
+    let _ = RawNotice::deserialize(Fields(&mut keys));
     let _ = RawTargetGroup::deserialize(Fields(&mut keys));
     let _ = RawHttp::deserialize(Fields(&mut keys));
     let _ = RawHeaderMatch::deserialize(Fields(&mut keys));

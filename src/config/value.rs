@@ -144,6 +144,9 @@ pub const RESERVED_LABELS: &[&str] = &[
     "finding",
     "what",
     "address",
+    "cause",
+    "action",
+    "next_update",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

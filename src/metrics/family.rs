@@ -316,6 +316,14 @@ pub static FAMILIES: &[Family] = &[
         source: Kept(One(kept::maintenance_seconds)),
     },
     Family {
+        name: "probe_notice_info",
+        kind: Gauge,
+        help: "Always 1; the operator's words about the target: cause, what is being done, and when there will be news.",
+        labels: &["cause", "action", "next_update"],
+        when: "a notice is attached",
+        source: Kept(Shape::Lines(kept::notice_info)),
+    },
+    Family {
         name: "probe_outage_start_timestamp_seconds",
         kind: Gauge,
         help: "Unix time of the first failing run of the present outage, in seconds.",

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::config::notice::{Audience, Notice};
 use crate::config::{
     Cadence, Confirm, DnsServers, HostPort, HttpSettings, IpPreference, LabelSet, ProbeSpec, Target, TargetName,
     TcpSettings, TlsSettings, http::ProxySettings,
@@ -15,7 +16,9 @@ use crate::observation::{
     AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, Failure, Finding, HttpDetail, HttpPhases, Observation,
     Outcome, Reason, Resolution, TcpDetail, TlsSession,
 };
-use crate::state::{Capsules, Changed, Changes, LatencyHistogram, Snapshot, TargetSnapshot, Totals, Verdict, What};
+use crate::state::{
+    Capsules, Changed, Changes, LatencyHistogram, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
+};
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) fn now() -> SystemTime {
@@ -264,6 +267,8 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         capsules: Capsules::default(),
         diagnosis: None,
         changes: Changes::default(),
+        timeline: Timeline::default(),
+        notice: None,
         maintenance: None,
     }
 }
@@ -296,6 +301,12 @@ fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
         failures_in_a_row: 4,
         totals: totals(1000, 14),
         failures: vec![(Reason::ConnectTimeout, 10), (reason, 4)],
+        notice: Some(Arc::new(Notice {
+            cause: "A network device of our provider is faulty.".to_owned(),
+            action: "We are moving \"everything\" to another site.".to_owned(),
+            next_update: Some(jiff::Timestamp::from_second(1_767_229_200).unwrap()),
+            audience: Audience::default(),
+        })),
         capsules: Capsules {
             last_good: Some(Arc::new(good_https())),
             first_failure: Some(Arc::clone(&run)),

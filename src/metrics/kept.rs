@@ -70,6 +70,13 @@ pub(super) fn last_changes(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     }
 }
 
+pub(super) fn notice_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    if let Some(notice) = &target.notice {
+        let next_update = notice.next_update.map(|time| time.to_string()).unwrap_or_default();
+        lines.sample(&[("cause", &notice.cause), ("action", &notice.action), ("next_update", &next_update)], 1.0);
+    }
+}
+
 pub(super) fn slow_threshold(target: &TargetSnapshot) -> Option<f64> {
     target.target.slow_threshold.map(|threshold| threshold.as_secs_f64())
 }

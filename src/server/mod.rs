@@ -6,6 +6,7 @@
 //! | `GET /metrics` | every target and the exporter itself; `?target=NAME` (repeatable), `?shard=K&of=N` (K from 0) |
 //! | `GET /api/v1/targets` | JSON, one object a target; `?state=up`, `down` or `unknown` |
 //! | `GET /api/v1/targets/NAME` | JSON, one target with its evidence |
+//! | `GET /targets/NAME` | the same as a page for people: what an alert links to |
 //! | `GET /config` | the effective config, secrets masked |
 //! | `GET /-/healthy` | 200 while the process serves |
 //! | `GET /-/ready` | 200 once every target was observed, else 503 |

@@ -1,6 +1,7 @@
 //! The routes: one match on method and path, and what stands behind each.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, HOST, ORIGIN, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -17,7 +18,7 @@ use super::watch::InFlight;
 use super::{Context, Limits, ReloadRequest, api, html};
 use crate::config::{Config, Target};
 use crate::metrics::{self, Page, Selection, TargetCount};
-use crate::state::{Snapshot, Verdict};
+use crate::state::{Snapshot, TargetSnapshot, Verdict};
 use crate::telemetry::Telemetry;
 
 /// Takes a snapshot of the targets that the predicate keeps.
@@ -36,6 +37,8 @@ pub(super) struct Site {
 
 const TARGETS: &str = "/api/v1/targets";
 const TARGET: &str = "/api/v1/targets/";
+/// The page of one target, for people.
+const PAGE: &str = "/targets/";
 
 impl Site {
     pub(super) fn new(context: Context, limits: Limits) -> Self {
@@ -85,6 +88,7 @@ impl Site {
             (&Method::GET, "/metrics") => self.metrics(head),
             (&Method::GET, TARGETS) => self.targets(head),
             (&Method::GET, path) if path.starts_with(TARGET) => self.target(&path[TARGET.len()..]),
+            (&Method::GET, path) if path.starts_with(PAGE) => self.target_page(&path[PAGE.len()..]),
             (&Method::GET, "/config") => self.config(),
             (&Method::GET, "/-/healthy") => plain(StatusCode::OK, "Healthy"),
             (&Method::GET, "/-/ready") => self.ready(),
@@ -115,8 +119,11 @@ impl Site {
         let Some(permit) = self.page_permit() else { return too_many_pages("/") };
         let snapshot = (self.snapshots)(&|_| true);
         let page = html::page(&snapshot, *self.ready.borrow());
-        let mut answer =
-            answer(StatusCode::OK, "text/html; charset=utf-8", self.pieces(cut(page.into()), Some(permit)));
+        self.html(page, Some(permit))
+    }
+
+    fn html(&self, page: String, permit: Option<OwnedSemaphorePermit>) -> Answer {
+        let mut answer = answer(StatusCode::OK, "text/html; charset=utf-8", self.pieces(cut(page.into()), permit));
         let headers = answer.headers_mut();
         headers.insert(http::header::CONTENT_SECURITY_POLICY, html::content_security_policy());
         headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -143,16 +150,30 @@ impl Site {
     }
 
     fn target(&self, encoded: &str) -> Answer {
-        let Ok(name) = percent_encoding::percent_decode_str(encoded).decode_utf8() else {
-            return refusal(TARGET, StatusCode::BAD_REQUEST, "the name of the target is not UTF-8");
-        };
-        let snapshot = (self.snapshots)(&|target| target.name.as_str() == name);
-        match snapshot.targets.first() {
-            Some(target) => super::text::json(StatusCode::OK, &api::Evidence::new(target)),
-            None => {
-                refusal(TARGET, StatusCode::NOT_FOUND, &format!("no target is named {name:?}; {TARGETS} lists them"))
-            }
+        match self.one(TARGET, encoded) {
+            Ok((target, _)) => super::text::json(StatusCode::OK, &api::Evidence::new(&target)),
+            Err(answer) => *answer,
         }
+    }
+
+    fn target_page(&self, encoded: &str) -> Answer {
+        match self.one(PAGE, encoded) {
+            Ok((target, taken)) => self.html(html::target_page(&target, taken), None),
+            Err(answer) => *answer,
+        }
+    }
+
+    /// The target of a path, by its percent-encoded name, or why there is none.
+    fn one(&self, path: &str, encoded: &str) -> Result<(TargetSnapshot, SystemTime), Box<Answer>> {
+        let Ok(name) = percent_encoding::percent_decode_str(encoded).decode_utf8() else {
+            return Err(Box::new(refusal(path, StatusCode::BAD_REQUEST, "the name of the target is not UTF-8")));
+        };
+        let mut snapshot = (self.snapshots)(&|target| target.name.as_str() == name);
+        let Some(target) = snapshot.targets.pop() else {
+            let sentence = format!("no target is named {name:?}; {TARGETS} lists them");
+            return Err(Box::new(refusal(path, StatusCode::NOT_FOUND, &sentence)));
+        };
+        Ok((target, snapshot.taken))
     }
 
     fn config(&self) -> Answer {
@@ -219,7 +240,7 @@ fn elsewhere(path: &str) -> Answer {
     let allowed = match path {
         "/" | "/metrics" | TARGETS | "/config" | "/-/healthy" | "/-/ready" => "GET, HEAD",
         "/-/reload" => "POST",
-        path if path.starts_with(TARGET) => "GET, HEAD",
+        path if path.starts_with(TARGET) || path.starts_with(PAGE) => "GET, HEAD",
         _ => {
             return refusal(
                 path,

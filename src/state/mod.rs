@@ -12,17 +12,19 @@ mod clock;
 mod target;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timeline;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::config::Target;
+use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, Observation, Reason};
 
 pub use changes::{Changed, Changes, What};
 pub use target::{Change, Next, Recorded, TargetState};
+pub use timeline::{Timeline, Turn};
 
 /// The confirmed state of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,10 @@ pub struct TargetSnapshot {
     pub diagnosis: Option<Arc<Diagnosis>>,
     /// What was otherwise before, and when it changed last.
     pub changes: Changes,
+    /// The last changes of the verdict, oldest first; at most [`Timeline::MOST`].
+    pub timeline: Timeline,
+    /// The operator's words.
+    pub notice: Option<Arc<Notice>>,
     /// Whether a maintenance window is on; `None` for a target that has none.
     pub maintenance: Option<bool>,
 }
@@ -131,6 +137,15 @@ impl State {
     pub fn replace(&self, mut targets: Vec<Arc<TargetState>>) {
         targets.sort_by(|a, b| a.target().name.cmp(&b.target().name));
         *self.targets.write().unwrap_or_else(PoisonError::into_inner) = targets.into();
+    }
+
+    /// Attaches to each target the first notice that is for it, and takes all others away.
+    pub fn announce(&self, notices: &[Arc<Notice>]) {
+        for state in self.targets().iter() {
+            let target = state.target();
+            let notice = notices.iter().find(|notice| notice.audience.has(&target.name, &target.labels));
+            state.announce(notice.cloned());
+        }
     }
 
     /// Whether every target has a run behind it.

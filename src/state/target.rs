@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::clock::{Account, Clock};
+use super::timeline::{Timeline, Turn};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
-use crate::config::Target;
+use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, Observation, Outcome, Reason};
 
 /// One target and what is known of it. All times are passed in.
@@ -66,6 +67,8 @@ struct Inner {
     /// Of the failing series that goes on.
     diagnosis: Option<Arc<Diagnosis>>,
     changes: Changes,
+    timeline: Timeline,
+    notice: Option<Arc<Notice>>,
     /// The outage was confirmed in a maintenance window, and is counted when it outlasts that.
     outage_uncounted: bool,
     /// Its place was taken over; whatever still comes in is dropped.
@@ -89,6 +92,8 @@ impl TargetState {
             clock: Clock::new(now, SystemTime::now(), target.maintenance.clone()),
             diagnosis: None,
             changes: Changes::default(),
+            timeline: Timeline::default(),
+            notice: None,
             outage_uncounted: false,
             retired: false,
         };
@@ -124,6 +129,8 @@ impl TargetState {
             clock: Clock::new(mark, old.clock.wall(mark), target.maintenance.clone()),
             diagnosis: old.diagnosis.clone().filter(|_| confirmed),
             changes: old.changes.clone(),
+            timeline: old.timeline.clone(),
+            notice: old.notice.clone(),
             outage_uncounted: old.outage_uncounted,
             retired: false,
         };
@@ -164,6 +171,11 @@ impl TargetState {
         }
     }
 
+    /// Attaches the operator's words, or takes them away.
+    pub fn announce(&self, notice: Option<Arc<Notice>>) {
+        self.lock().notice = notice;
+    }
+
     /// The last run that succeeded.
     pub fn last_good(&self) -> Option<Arc<Observation>> {
         self.lock().capsules.last_good.clone()
@@ -192,6 +204,8 @@ impl TargetState {
             capsules: inner.capsules.clone(),
             diagnosis: inner.diagnosis.clone(),
             changes: inner.changes.clone(),
+            timeline: inner.timeline.clone(),
+            notice: inner.notice.clone(),
             maintenance: (!self.target.maintenance.is_empty())
                 .then(|| self.target.maintenance.current(inner.clock.wall(now)).is_some()),
         }
@@ -265,6 +279,7 @@ impl Inner {
         if change.is_some() {
             self.verdict = Verdict::Up;
             self.since = Some(run.started);
+            self.timeline.push(Turn { time: run.started, verdict: Verdict::Up, reason: None });
         }
         (Account::Up, change, Next::Tick)
     }
@@ -296,6 +311,8 @@ impl Inner {
         self.capsules.recovery = None;
         self.verdict = Verdict::Down;
         self.since = Some(since);
+        let reason = first.outcome.failure().map(|failure| failure.reason);
+        self.timeline.push(Turn { time: since, verdict: Verdict::Down, reason });
         // What goes down while it is worked on is no outage, unless it stays down.
         if maintenance {
             self.outage_uncounted = true;

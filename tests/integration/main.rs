@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod config;
+mod evidence;
 mod exposition;
 mod limits;
 mod once;
@@ -13,6 +14,7 @@ mod outage;
 mod prometheus;
 mod reasons;
 mod reload;
+mod report;
 mod stop;
 mod support;
 mod vantage;

@@ -8,29 +8,21 @@ use jiff::tz::TimeZone;
 
 use super::Resolver;
 use crate::config::maintenance::{Maintenance, Weekly, When, Window};
+use crate::config::notice::Audience;
 use crate::config::problem::{At, shorten};
-use crate::config::raw::{RawOnce, RawWeekly, RawWindow};
+use crate::config::raw::{Entries, RawOnce, RawWeekly, RawWindow};
 use crate::config::value::Glob;
 use crate::config::{LabelSet, Target, TargetName};
 
-/// A window with whom it is for: a target whose name one of `names` matches, if there are any, and that has all of
-/// `labels`.
+/// A window with whom it is for.
 pub(super) struct NamedWindow {
     window: Window,
-    names: Vec<Glob>,
-    labels: Vec<(String, Glob)>,
-}
-
-impl NamedWindow {
-    fn is_for(&self, name: &TargetName, labels: &LabelSet) -> bool {
-        (self.names.is_empty() || self.names.iter().any(|glob| glob.matches(name.as_str())))
-            && self.labels.iter().all(|(name, glob)| glob.matches(labels.value(name).unwrap_or_default()))
-    }
+    audience: Audience,
 }
 
 /// The windows of one target.
 pub(super) fn maintenance_of(windows: &[NamedWindow], name: &TargetName, labels: &LabelSet) -> Maintenance {
-    let mine = windows.iter().filter(|window| window.is_for(name, labels)).map(|window| window.window.clone());
+    let mine = windows.iter().filter(|window| window.audience.has(name, labels)).map(|window| window.window.clone());
     Maintenance::new(mine.collect())
 }
 
@@ -42,7 +34,7 @@ pub(super) fn windows(raw: Option<Vec<RawWindow>>, at: &At<'_>, r: &mut Resolver
 /// A window that is for nobody is most likely a slip.
 pub(super) fn warn_unused(windows: &[NamedWindow], targets: &[Arc<Target>], at: &At<'_>, r: &mut Resolver<'_>) {
     for (index, window) in windows.iter().enumerate() {
-        if !targets.iter().any(|target| window.is_for(&target.name, &target.labels)) {
+        if !targets.iter().any(|target| window.audience.has(&target.name, &target.labels)) {
             r.warn(&at.index(index), "is for no target that there is");
         }
     }
@@ -51,12 +43,7 @@ pub(super) fn warn_unused(windows: &[NamedWindow], targets: &[Arc<Target>], at: 
 fn window(raw: RawWindow, at: &At<'_>, r: &mut Resolver<'_>) -> Option<NamedWindow> {
     let RawWindow { name, targets, labels, time_zone, once, weekly } = raw;
     let zone = zone(time_zone, &at.key("time_zone"), r);
-    let names: Vec<Glob> = targets.unwrap_or_default().iter().map(|text| Glob::new(text)).collect();
-    let labels: Vec<(String, Glob)> =
-        labels.map(|labels| labels.0).unwrap_or_default().into_iter().map(|(k, v)| (k, Glob::new(&v))).collect();
-    if names.is_empty() && labels.is_empty() {
-        r.problems.add(at, "needs targets or labels, to say whom it is for; targets: [\"*\"] is everyone");
-    }
+    let audience = audience(targets, labels, at, r);
     r.at_most_one(at, &[("once", once.is_some()), ("weekly", weekly.is_some())]);
     let when = match (once, weekly) {
         (Some(raw), _) => once_of(raw, zone?, &at.key("once"), r),
@@ -66,7 +53,23 @@ fn window(raw: RawWindow, at: &At<'_>, r: &mut Resolver<'_>) -> Option<NamedWind
             None
         }
     };
-    Some(NamedWindow { window: Window { name: name.unwrap_or_default().into(), when: when? }, names, labels })
+    Some(NamedWindow { window: Window { name: name.unwrap_or_default().into(), when: when? }, audience })
+}
+
+/// Whom something is for; somebody must be named.
+pub(super) fn audience(
+    targets: Option<Vec<String>>,
+    labels: Option<Entries<String>>,
+    at: &At<'_>,
+    r: &mut Resolver<'_>,
+) -> Audience {
+    let names: Vec<Glob> = targets.unwrap_or_default().iter().map(|text| Glob::new(text)).collect();
+    let labels = labels.map(|labels| labels.0).unwrap_or_default();
+    let labels: Vec<(String, Glob)> = labels.into_iter().map(|(name, value)| (name, Glob::new(&value))).collect();
+    if names.is_empty() && labels.is_empty() {
+        r.problems.add(at, "needs targets or labels, to say whom it is for; targets: [\"*\"] is everyone");
+    }
+    Audience { names, labels }
 }
 
 fn zone(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<TimeZone> {
@@ -91,7 +94,7 @@ fn once_of(raw: RawOnce, zone: TimeZone, at: &At<'_>, r: &mut Resolver<'_>) -> O
 }
 
 /// With an offset it is a moment by itself; without one it is local time.
-fn moment(raw: Option<String>, zone: &TimeZone, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Timestamp> {
+pub(super) fn moment(raw: Option<String>, zone: &TimeZone, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Timestamp> {
     let text = r.required(raw, at)?;
     let local = || text.parse::<DateTime>().ok().and_then(|local| zone.to_ambiguous_timestamp(local).compatible().ok());
     let moment = text.parse::<Timestamp>().ok().or_else(local);

@@ -5,6 +5,7 @@
 //! | `mod` | the order of work, and what all parts share |
 //! | `global` `anchor` | `global:` and the defaults |
 //! | `maintenance` | `maintenance:`, and which target takes which window |
+//! | `notice` | files of the operator's words |
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
@@ -23,6 +24,7 @@ mod http;
 mod icmp;
 mod maintenance;
 mod module;
+mod notice;
 mod target;
 mod target_files;
 mod tcp;
@@ -110,10 +112,14 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let at_files = at.key("target_files");
     target_files::target_files(&patterns, &at_files, &defaults, &mut modules, &mut targets, &mut masked, &mut r);
 
+    let at_notices = at.key("notice_files");
+    let notices = notice::notices(&raw.notice_files.unwrap_or_default(), &at_notices, &mut r);
+
     if !r.problems.is_empty() {
         return Err(r.problems.into_errors());
     }
     let targets = targets.finish();
+    notice::warn_unused(&notices, &targets, &at_notices, &mut r);
     maintenance::warn_unused(&defaults.maintenance, &targets, &at.key("maintenance"), &mut r);
     if targets.is_empty() {
         r.warnings.push(format!("{}: no targets are configured; nothing is probed", source.path.display()));
@@ -127,6 +133,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         watch,
         loaded,
         labels: LabelSet::new(defaults.labels.iter().cloned()).unwrap_or_default(),
+        notices,
         anchors: defaults.anchors,
         refresh_interval: defaults.refresh_interval,
         warnings: r.warnings,

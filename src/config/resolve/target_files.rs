@@ -38,7 +38,7 @@ pub(super) fn target_files(
     }
 }
 
-fn files_of(pattern: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<std::path::PathBuf> {
+pub(super) fn files_of(pattern: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<std::path::PathBuf> {
     let trimmed = pattern.trim();
     if trimmed.is_empty() {
         r.problems.add(at, "is empty; name a file or a pattern such as targets/*.yaml");

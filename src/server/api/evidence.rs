@@ -8,10 +8,10 @@ use serde::{Serialize, Serializer};
 
 use super::{Map, Summary, seconds};
 use crate::observation::{
-    self, AddressRun, Certificate, Detail, Diagnosis, HttpDetail, Observation, TcpDetail, TlsSession,
+    self, AddressRun, Certificate, Detail, Diagnosis, HttpDetail, Observation, Reason, TcpDetail, TlsSession,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
-use crate::state::{Changed, TargetSnapshot};
+use crate::state::{Changed, TargetSnapshot, Turn};
 
 /// One target, with what is kept of its runs.
 #[derive(Serialize)]
@@ -25,6 +25,28 @@ pub(in crate::server) struct Evidence<'a> {
     diagnosis: Option<Found<'a>>,
     /// What was otherwise before.
     changes: Vec<Change<'a>>,
+    /// The last changes of the verdict, oldest first.
+    timeline: Vec<Turned>,
+    /// The operator's words.
+    notice: Option<Words<'a>>,
+    /// Whether a maintenance window is on; absent for a target without windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maintenance: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Turned {
+    time: Option<String>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Words<'a> {
+    cause: &'a str,
+    action: &'a str,
+    next_update: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +85,13 @@ impl<'a> Found<'a> {
             sentence: &diagnosis.sentence,
             attempts: diagnosis.attempts.iter().map(attempt).collect(),
         }
+    }
+}
+
+impl Turned {
+    fn new(turn: &Turn) -> Self {
+        let Turn { time, verdict, reason } = turn;
+        Self { time: rfc3339(*time), verdict: super::verdict(*verdict), reason: reason.map(Reason::as_label) }
     }
 }
 
@@ -105,6 +134,13 @@ impl<'a> Evidence<'a> {
             },
             diagnosis: target.diagnosis.as_deref().map(Found::new),
             changes: target.changes.iter().map(Change::new).collect(),
+            timeline: target.timeline.turns().iter().map(Turned::new).collect(),
+            notice: target.notice.as_deref().map(|notice| Words {
+                cause: &notice.cause,
+                action: &notice.action,
+                next_update: notice.next_update.map(|time| time.to_string()),
+            }),
+            maintenance: target.maintenance,
         }
     }
 }

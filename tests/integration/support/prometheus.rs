@@ -38,6 +38,22 @@ impl Prometheus {
         for (name, content) in files {
             std::fs::write(dir.path().join(name), content).unwrap();
         }
+        Self::start_in(dir)
+    }
+
+    /// One that scrapes nothing and has kept these samples (OpenMetrics text with times).
+    pub(crate) fn with_history(samples: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("prometheus.").tempdir().unwrap();
+        std::fs::write(dir.path().join("prometheus.yml"), "global: {}\n").unwrap();
+        std::fs::write(dir.path().join("history.txt"), samples).unwrap();
+        let mut backfill = Command::new("promtool");
+        backfill.current_dir(dir.path()).args(["tsdb", "create-blocks-from", "openmetrics", "history.txt", "data"]);
+        let made = Process::spawn(&mut backfill).finish();
+        assert!(made.status.success(), "{made:?}");
+        Self::start_in(dir)
+    }
+
+    fn start_in(dir: TempDir) -> Self {
         let mut command = Command::new("prometheus");
         command.current_dir(dir.path()).args([
             "--config.file=prometheus.yml",
@@ -50,6 +66,10 @@ impl Prometheus {
             address.split(' ').next()?.parse().ok()
         });
         Self { address, _process: process, _dir: dir }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub(crate) fn api(&self, path: &str) -> Result<Value, String> {

@@ -1,4 +1,6 @@
-//! The page for people at `/`: a table, the worst first. No scripts; everything from outside is escaped.
+//! The pages for people. No scripts; everything from outside is escaped. Here the list at `/`, the worst first.
+
+mod target;
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -8,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
+
+pub(super) use target::page as target_page;
 
 use super::api;
 use super::text::{rfc3339, span};
@@ -41,13 +45,15 @@ td[data-label]:not(:empty)::before{content:attr(data-label) ': ';opacity:.75}
 }
 ";
 
-/// Nothing but the style above: no scripts, no frames, no forms, nothing from elsewhere.
+/// Nothing but the styles of our pages: no scripts, no frames, no forms, nothing from elsewhere.
 pub(super) fn content_security_policy() -> HeaderValue {
     static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-        let hash = STANDARD.encode(Sha256::digest(STYLE));
+        let hash = |style: &str| STANDARD.encode(Sha256::digest(style));
         let policy = format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'"
+            "default-src 'none'; style-src 'sha256-{}' 'sha256-{}'; img-src data:; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'",
+            hash(STYLE),
+            hash(target::STYLE)
         );
         HeaderValue::try_from(policy).expect("base64 and ASCII are valid in a header")
     });
@@ -113,7 +119,7 @@ fn row(out: &mut String, snapshot: &TargetSnapshot, whole: &Snapshot) {
     let _ = write!(
         out,
         "<tr class=\"{verdict}\"><td class=\"state\">{verdict}</td>\
-         <td><a href=\"api/v1/targets/{}\">{}</a><br><small>{} {}</small></td>",
+         <td><a href=\"targets/{}\">{}</a><br><small>{} {}</small></td>",
         utf8_percent_encode(name, SEGMENT),
         Escaped(name),
         Escaped(&target.address),
@@ -196,7 +202,7 @@ mod tests {
     fn nothing_from_outside_is_markup() {
         let page = page(&varied(), true);
         assert!(page.contains("odd &quot;na\\me&quot; &lt;&amp;&gt;/\u{e9}</a>"));
-        assert!(page.contains("href=\"api/v1/targets/odd%20%22na%5Cme%22%20%3C%26%3E%2F%C3%A9\""));
+        assert!(page.contains("href=\"targets/odd%20%22na%5Cme%22%20%3C%26%3E%2F%C3%A9\""));
         assert_eq!(page.matches("<&").count(), 0);
         assert_eq!(Escaped("a\u{0}\u{1b}<script>'").to_string(), "a\u{fffd}\u{fffd}&lt;script&gt;&#39;");
     }

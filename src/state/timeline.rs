@@ -1,0 +1,36 @@
+//! The last changes of a verdict.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Verdict;
+use crate::observation::Reason;
+
+/// The verdict became this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    /// For down, the start of the first failing run.
+    pub time: SystemTime,
+    pub verdict: Verdict,
+    /// Of the first failing run.
+    pub reason: Option<Reason>,
+}
+
+/// Oldest first. Cheap to clone, since most targets rarely change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline(Option<Arc<[Turn]>>);
+
+impl Timeline {
+    /// Older ones are forgotten; Prometheus has them.
+    pub const MOST: usize = 16;
+
+    pub fn turns(&self) -> &[Turn] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn push(&mut self, turn: Turn) {
+        let turns = self.turns();
+        let kept = &turns[turns.len().saturating_sub(Self::MOST - 1)..];
+        self.0 = Some(kept.iter().cloned().chain([turn]).collect());
+    }
+}
