@@ -99,11 +99,9 @@ def by_name(name, **properties):
     return override({"id": "byName", "options": name}, properties)
 
 
-def by_pattern(pattern, **properties):
-    return override({"id": "byRegexp", "options": pattern}, properties)
+# Settings that are of the kind of panel.
+CUSTOM = {"width", "cellOptions", "wrapText", "lineStyle", "lineWidth", "fillOpacity", "stacking"}
 
-
-CUSTOM = {"width", "cellOptions", "align", "lineStyle", "fillOpacity", "lineWidth", "stacking", "hideFrom", "wrapText", "drawStyle", "axisPlacement"}
 
 
 def override(matcher, properties):
@@ -341,9 +339,3 @@ def heat(title, description, queries, *, size=(24, 8), unit="s", none):
         "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False},
         "yAxis": {"unit": unit, "axisPlacement": "left", "reverse": False},
     })
-
-
-def text(title, description, content, *, size=(24, 3)):
-    made = panel("text", title, description, size, [], defaults={}, options={"mode": "markdown", "content": content})
-    del made["targets"]
-    return made

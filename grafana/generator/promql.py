@@ -6,12 +6,12 @@ CHOSEN = 'region=~"$region",$group_label=~"$group",target=~"$target"'
 CHOSEN_RECORDED = '$group_label=~"$group",target=~"$target"'
 # The page of one target.
 ONE = 'region=~"$region",target="$target"'
-# Every target: the status page has no variables.
-ALL = 'target!=""'
+# Targets that customers may hear of, as alerting/alertmanager has it. The status page has no variables.
+PUBLIC = 'public="true"'
 
 
 def series(metric, scope, *matchers):
-    """A selector: series("probe_up", ALL) is probe_up{target!=""}."""
+    """A selector: series("probe_up", PUBLIC) is probe_up{public="true"}."""
     return f"{metric}{{{','.join([scope, *matchers])}}}"
 
 

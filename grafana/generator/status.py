@@ -1,15 +1,16 @@
 """For customers: what they can be told, and nothing else.
 
-Fit to be shared externally: no variables and no annotations from Prometheus (neither works on a shared dashboard), no links, and
+Of targets with the label public: "true" only: they have their display_name because somebody chose it, and others may have none
+but their own name. Fit to be shared externally: no variables and no annotations from Prometheus (neither works on a shared dashboard), no links, and
 every query is aggregated by display_name alone, since the labels of a series reach the browser.
 """
 
 from . import colour
 from .dashboard import Dashboard, Section
 from .panel import (BACKGROUND, UPTIME, by_name, columns, days, merge, query, stat, table, timeline, values)
-from .promql import ALL, info, joined, series
+from .promql import PUBLIC, info, joined, series
 
-UP = series("probe_up", ALL)
+UP = series("probe_up", PUBLIC)
 # As many days as are shown; Prometheus must keep as many (--storage.tsdb.retention.time).
 DAYS = 90
 # The worse, the higher: the worst target of a service is what the service is.
@@ -20,7 +21,7 @@ SERVICE = values(
     _3=("Some users affected", colour.PARTLY),
     _4=("Outage", colour.BAD),
 )
-NAME = info(ALL, "display_name", by=("target",))
+NAME = info(PUBLIC, "display_name", by=("target",))
 
 
 def build():
@@ -49,20 +50,20 @@ def state():
     Without the rules, by the verdicts alone: down from everywhere is an outage, down from anywhere affects some.
     """
     def scoped(number, scope):
-        return f"{number} * max by (target) ({series('target:probe_scope:info', ALL, scope)})"
+        return f"{number} * max by (target) ({series('target:probe_scope:info', PUBLIC, scope)})"
 
     everybody = scoped(4, 'scope="global"')
     some = scoped(3, 'scope=~"multi-region|single-region|intermittent"')
     nobody_knows = scoped(1, 'scope="unknown"')
     nobody = scoped(0, 'scope="none"')
     return (
-        f"2 * (max by (target) ({series('probe_maintenance', ALL)}) == 1)\n"
+        f"2 * (max by (target) ({series('probe_maintenance', PUBLIC)}) == 1)\n"
         f"or\n"
         f"{everybody}\nor\n{some}\nor\n{nobody_knows}\nor\n{nobody}\n"
         f"or\n"
         f"3 * (min by (target) ({UP}) == bool 0) + (max by (target) ({UP}) == bool 0)\n"
         f"or\n"
-        f"max by (target) ({series('probe_target_info', ALL)})"
+        f"max by (target) ({series('probe_target_info', PUBLIC)})"
     )
 
 
@@ -79,7 +80,7 @@ def overall():
 
 
 def services():
-    since = f"1000 * min by (target) ({series('probe_outage_start_timestamp_seconds', ALL)})"
+    since = f"1000 * min by (target) ({series('probe_outage_start_timestamp_seconds', PUBLIC)})"
     return table(
         "Services now", "How each service is, and since when it has been affected if it is.",
         [query(named(state()), table=True), query(named(since, by="min"), table=True)],
@@ -93,7 +94,7 @@ def services():
 
 
 def notices():
-    told = f"max by (target, cause, action, next_update) ({series('probe_notice_info', ALL)})"
+    told = f"max by (target, cause, action, next_update) ({series('probe_notice_info', PUBLIC)})"
     shown = f"max by (display_name, cause, action, next_update) (\n{joined(told, NAME, 'display_name', by=('target',))}\n)"
     return table(
         "Notices", "What we know, what we are doing, and when we will say more.", [query(shown, table=True)],

@@ -78,6 +78,10 @@ def truths(scenario, found):
     yield "maintenance is no outage", services[("Reports",)] == 2
     yield "what is up is operational", services[("News",)] == 0
     yield "a target of which nothing is known is not known", services[("Far away",)] == 1
+    yield "only what is for customers is named", set(services) == {
+        (name,) for name in ("The shop", "Search", "Mail", "Pictures", "Sign-in", "Reports", "News", "Maps", "Far away")}
+    yield "the operator's words are there", set(rows(STATUS, "Notices (A)", "display_name", "cause", "action")) == {
+        ("Mail", "A disk is full", "We make room")}
     by_day = dict((labels["display_name"], numbers) for labels, numbers in of(STATUS, "Last 90 days (A)"))
     yield "the bars go back 90 days", len(by_day["Search"]) >= 88
     bad = [number for number in by_day["Search"] if number < 0.999]
@@ -86,11 +90,11 @@ def truths(scenario, found):
     reach = rows("uptime-slo", "Report (C)", "target")
     yield "reachability counts runs", reach[("shop",)] == 1 and reach[("closed",)] == 0 and 0.4 < reach[("regional",)] < 0.6
     uptime = rows("uptime-slo", "Report (B)", "target")
-    yield "uptime is by most: a regional outage is not in it", uptime[("regional",)] == 1 and uptime[("closed",)] < 0.5
+    yield "uptime is by most: a regional outage is not in it", uptime[("regional",)] > 0.8 and uptime[("closed",)] < 0.5
     objective = rows("uptime-slo", "Report (A)", "target")
     yield "the objective is the target's own, or the variable's", objective[("shop",)] == 0.99 and objective[("slow",)] == 0.999
     [cost] = rows("uptime-exporter", "Cost of a probe (A)").values()
-    yield "a probe costs something, and less than the interval", 0 < cost < 1
+    yield "a probe costs less than its interval", 0 <= cost < 1
 
 
 def main():
@@ -127,7 +131,7 @@ def main():
         problems += [f"does not hold: {claim}" for claim in wrong if claim != "not asked"]
         if problems:
             sys.exit("\n".join(problems))
-        held = len(list(truths(scenario, every)))
+        held = sum(1 for _ in truths(scenario, every))
     print(f"{len(every)} queries, each with data from Prometheus after {time.monotonic() - began:.0f} s; {held} of their answers looked at")
 
 

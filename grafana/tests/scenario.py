@@ -147,24 +147,31 @@ class Scenario:
             {"name": "moved", "target": f"{url}/moves", "display_name": "News"},
             {"name": "addresses", "target": f"http://127.0.0.1:{plain}/ok", "ip_protocol": "both", "up_when": "any",
              "display_name": "Maps"},
+            # Not for customers: they have no label public.
+            {"name": "internal.example.com", "target": f"{url}/ok"},
         ]
+        for target in targets:
+            if "display_name" in target:
+                target["labels"] = {"public": "true"} | target.get("labels", {})
         self.targets[region] = [(target["name"], target.get("labels", {})) for target in targets]
         return {
             "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": region}, "anchors": [f"127.0.0.1:{plain}"],
                        "confirm": {"failures": 2, "retry_interval": "300ms"}},
             "modules": {"http_2xx": {"prober": "http", "http": {"preferred_ip_protocol": "ip4"}},
                         "tcp_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}}},
+            "notice_files": ["notices.yaml"],
             "maintenance": [{"name": "for long", "targets": ["works"], "once": {"start": "2020-01-01T00:00", "end": "2100-01-01T00:00"}}],
             "targets": targets,
         }
 
     def cut_off(self, closed):
         """A vantage that reaches nothing, so it can tell nothing of a target that nobody else watches."""
-        self.targets["cut-off"] = [("afar", {})]
+        self.targets["cut-off"] = [("afar", {"public": "true"})]
         return {
             "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": "cut-off"}, "anchors": [f"127.0.0.1:{closed}"]},
             "modules": {"tcp_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}}},
-            "targets": [{"name": "afar", "target": f"127.0.0.1:{closed}", "module": "tcp_connect", "display_name": "Far away"}],
+            "targets": [{"name": "afar", "target": f"127.0.0.1:{closed}", "module": "tcp_connect", "display_name": "Far away",
+                         "labels": {"public": "true"}}],
         }
 
     def start(self, name, command):
@@ -198,6 +205,8 @@ class Scenario:
         sys.exit(f"{name} did not start ({problem}):\n{(self.folder / f'{name}.log').read_text()[-4000:]}")
 
     def exporter(self, region, config):
+        notice = [{"targets": ["closed"], "cause": "A disk is full", "action": "We make room", "next_update": "2100-01-01T12:00:00Z"}]
+        (self.folder / "notices.yaml").write_text(json.dumps(notice))
         path = self.folder / f"{region}.yaml"
         path.write_text(json.dumps(config, indent=1))
         process = self.start(region, [EXPORTER, f"--config.file={path}", "--web.listen-address=127.0.0.1:0"])
@@ -224,13 +233,12 @@ class Scenario:
     def backfill(self):
         """The past: verdicts of two services, one of which had a bad day."""
         end = int(time.time()) // DAY * DAY - 3 * 3600
-        lines = ["# TYPE target:up:bool gauge", "# TYPE probe_target_info gauge"]
         past = {"target:up:bool": [], "probe_target_info": []}
         for target, display_name in (("shop", "The shop"), ("slow", "Search")):
             for at in range(end - HISTORY_DAYS * DAY, end, 240):
                 down = target == "slow" and 0 <= at - (end - 30 * DAY) < 6 * 3600
-                past["target:up:bool"].append(f'target:up:bool{{target="{target}"}} {0 if down else 1} {at}')
-                past["probe_target_info"].append(f'probe_target_info{{target="{target}",display_name="{display_name}",region="eu-west"}} 1 {at}')
+                past["target:up:bool"].append(f'target:up:bool{{target="{target}",public="true"}} {0 if down else 1} {at}')
+                past["probe_target_info"].append(f'probe_target_info{{target="{target}",public="true",display_name="{display_name}",region="eu-west"}} 1 {at}')
         lines = list(itertools.chain.from_iterable([f"# TYPE {name} gauge", *samples] for name, samples in past.items()))
         path = self.folder / "past.txt"
         path.write_text("\n".join(lines) + "\n# EOF\n")
