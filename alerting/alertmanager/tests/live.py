@@ -253,16 +253,20 @@ def many_targets_of_a_group_are_one_notification(chain):
 
 
 def wider_over_narrower_when_the_scope_is_a_label(chain):
-    narrow = down("delta", **{"scope": "single-region"})
-    narrow["labels"]["scope"] = "single-region"
-    middle = down("delta")
-    middle["labels"]["scope"] = "multi-region"
-    wide = down("delta")
-    wide["labels"]["scope"] = "global"
-    chain.post(narrow, middle, wide)
-    chain.held_back(narrow, middle)
+    def scoped(target, scope):
+        made = down(target, scope="")
+        made["labels"]["scope"] = scope
+        return made
+
+    narrow, wide = scoped("delta", "single-region"), scoped("delta", "global")
+    chain.post(narrow, wide)
+    chain.held_back(narrow)
     page = chain.expect("#oncall", "delta")
     assert "(global)" in page.subject and "single-region" not in page.body, page
+    narrow, middle = scoped("sierra", "single-region"), scoped("sierra", "multi-region")
+    chain.post(narrow, middle)
+    chain.held_back(narrow)
+    assert "(multi-region)" in chain.expect("#oncall", "sierra").subject
 
 
 def nothing_from_a_region_that_is_blind_or_cut_off(chain):
