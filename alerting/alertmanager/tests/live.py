@@ -210,7 +210,8 @@ def one_outage_is_one_notification(chain):
 
     # It reaches more regions: one more message, of the one outage.
     again = down("alpha", starts=minutes(50), team="web", public="true")
-    spread = down("alpha", name="TargetDownSpread", starts=minutes(52), team="web", public="true", annotations={"summary": "alpha is down in more than one region now"})
+    wider = {"summary": "alpha is down in more than one region now"}
+    spread = down("alpha", name="TargetDownSpread", starts=minutes(52), annotations=wider, team="web", public="true")
     chain.post(again, spread)
     chain.held_back(again)
     news = chain.expect("#web-oncall", "alpha", 2)
@@ -300,8 +301,9 @@ def a_silent_exporter_is_told_once(chain):
     for extra, labels in (("with", {"region": "hotel"}), ("without", {})):
         silent = alert("ExporterNotReporting", job=f"uptime-{extra}", instance="hotel:9815", **labels)
         lost = alert("VantageLost", job=f"uptime-{extra}", region="hotel", severity="warning")
-        chain.post(silent, lost)
-        chain.held_back(lost)
+        skips = alert("ExporterNotProbing", job=f"uptime-{extra}", instance="hotel:9815", problem="skipping", severity="warning")
+        chain.post(silent, lost, skips)
+        chain.held_back(lost, skips)
     other = alert("VantageLost", job="uptime-with", region="india", severity="warning")
     chain.post(other)
     chain.expect("#monitoring", "india: VantageLost")
@@ -363,7 +365,8 @@ def customers_read_what_is_theirs(chain):
     notice = {"notice_cause": "A cable was cut.", "notice_action": "It is being mended.", "notice_next_update": "2030-01-01T12:30:00Z"}
     private = down("papa", team="web")
     public = down("quebec", team="web", public="true", annotations=notice)
-    chain.post(private, public, alert("CertificateExpired", target="romeo", public="true", team="web"))
+    certificate = alert("CertificateExpired", annotations={"customer_name": "Service ROMEO"}, target="romeo", public="true", team="web")
+    chain.post(private, public, certificate)
     chain.expect("#web-oncall", "papa is down")
     chain.expect("#web-oncall", "romeo")
     told = chain.expect("status-updates@example.com", "Service QUEBEC")
