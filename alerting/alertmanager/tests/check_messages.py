@@ -13,7 +13,10 @@ import sys
 
 # What customers may read of an alert: its name for them, and the operator's own words.
 PUBLIC = {"customer_name", "notice_cause", "notice_action", "notice_next_update"}
-JARGON = r"alert|target|prometheus|exporter|probe|vantage|label|severity|scope|http|https|tls|ssl|dns|tcp|icmp|grpc|port|proxy|null|nil|no value|[a-z]+_[a-z_]+"
+JARGON = (
+    "alert|target|prometheus|exporter|probe|vantage|label|severity|scope|"
+    "http|https|tls|ssl|dns|tcp|icmp|grpc|port|proxy|null|nil|no value|[a-z]+_[a-z_]+"
+)
 TAGS = {"html", "head", "meta", "style", "title", "body", "table", "tr", "td", "h1", "h2", "p", "a", "br", "strong", "span"}
 
 

@@ -210,7 +210,8 @@ def one_outage_is_one_notification(chain):
 
     # It reaches more regions: one more message, of the one outage.
     again = down("alpha", starts=minutes(50), team="web", public="true")
-    spread = down("alpha", name="TargetDownSpread", starts=minutes(52), team="web", public="true", annotations={"summary": "alpha is down in more than one region now"})
+    wider = {"summary": "alpha is down in more than one region now"}
+    spread = down("alpha", name="TargetDownSpread", starts=minutes(52), annotations=wider, team="web", public="true")
     chain.post(again, spread)
     chain.held_back(again)
     news = chain.expect("#web-oncall", "alpha", 2)
@@ -253,16 +254,20 @@ def many_targets_of_a_group_are_one_notification(chain):
 
 
 def wider_over_narrower_when_the_scope_is_a_label(chain):
-    narrow = down("delta", **{"scope": "single-region"})
-    narrow["labels"]["scope"] = "single-region"
-    middle = down("delta")
-    middle["labels"]["scope"] = "multi-region"
-    wide = down("delta")
-    wide["labels"]["scope"] = "global"
-    chain.post(narrow, middle, wide)
-    chain.held_back(narrow, middle)
+    def scoped(target, scope):
+        made = down(target, scope="")
+        made["labels"]["scope"] = scope
+        return made
+
+    narrow, wide = scoped("delta", "single-region"), scoped("delta", "global")
+    chain.post(narrow, wide)
+    chain.held_back(narrow)
     page = chain.expect("#oncall", "delta")
     assert "(global)" in page.subject and "single-region" not in page.body, page
+    narrow, middle = scoped("sierra", "single-region"), scoped("sierra", "multi-region")
+    chain.post(narrow, middle)
+    chain.held_back(narrow)
+    assert "(multi-region)" in chain.expect("#oncall", "sierra").subject
 
 
 def nothing_from_a_region_that_is_blind_or_cut_off(chain):
@@ -296,8 +301,9 @@ def a_silent_exporter_is_told_once(chain):
     for extra, labels in (("with", {"region": "hotel"}), ("without", {})):
         silent = alert("ExporterNotReporting", job=f"uptime-{extra}", instance="hotel:9815", **labels)
         lost = alert("VantageLost", job=f"uptime-{extra}", region="hotel", severity="warning")
-        chain.post(silent, lost)
-        chain.held_back(lost)
+        skips = alert("ExporterNotProbing", job=f"uptime-{extra}", instance="hotel:9815", problem="skipping", severity="warning")
+        chain.post(silent, lost, skips)
+        chain.held_back(lost, skips)
     other = alert("VantageLost", job="uptime-with", region="india", severity="warning")
     chain.post(other)
     chain.expect("#monitoring", "india: VantageLost")
@@ -359,7 +365,8 @@ def customers_read_what_is_theirs(chain):
     notice = {"notice_cause": "A cable was cut.", "notice_action": "It is being mended.", "notice_next_update": "2030-01-01T12:30:00Z"}
     private = down("papa", team="web")
     public = down("quebec", team="web", public="true", annotations=notice)
-    chain.post(private, public, alert("CertificateExpired", target="romeo", public="true", team="web"))
+    certificate = alert("CertificateExpired", annotations={"customer_name": "Service ROMEO"}, target="romeo", public="true", team="web")
+    chain.post(private, public, certificate)
     chain.expect("#web-oncall", "papa is down")
     chain.expect("#web-oncall", "romeo")
     told = chain.expect("status-updates@example.com", "Service QUEBEC")
