@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::When;
+use crate::server::ProbeOptions;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -38,6 +39,14 @@ pub struct Cli {
     /// Where to listen: ADDRESS:PORT, or :PORT for all addresses. May be given several times
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9815")]
     pub listen_addresses: Vec<String>,
+
+    /// Seconds that /probe takes off the time that Prometheus gives it, so that the answer is there in time
+    #[arg(long = "timeout-offset", value_name = "SECONDS", default_value = "0.5", value_parser = offset)]
+    pub timeout_offset: Duration,
+
+    /// Runs of /probe that /logs keeps
+    #[arg(long = "history.limit", value_name = "COUNT", default_value = "100")]
+    pub history_limit: u16,
 
     /// Probe every target once, print the results, and exit
     #[arg(long = "once")]
@@ -100,6 +109,10 @@ pub enum ReportFormat {
 }
 
 impl Cli {
+    pub fn probe_options(&self) -> ProbeOptions {
+        ProbeOptions { timeout_offset: self.timeout_offset, history: self.history_limit.into() }
+    }
+
     /// How often the config file itself is looked at, if at all.
     pub fn auto_reload(&self) -> Option<Duration> {
         self.enable_auto_reload.then_some(self.auto_reload_interval)
@@ -125,6 +138,11 @@ pub enum LogLevel {
 pub enum LogFormat {
     Logfmt,
     Json,
+}
+
+fn offset(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "is not a number of seconds".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -66,7 +66,7 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         Ok(listeners) => listeners,
         Err(error) => return fail(FAILED, &format!("{:#}", anyhow::Error::new(error))),
     };
-    match app.run(listeners, stop).await {
+    match app.with_probe_options(cli.probe_options()).run(listeners, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(error = format!("{error:#}"), "Ended unexpectedly.");

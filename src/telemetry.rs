@@ -22,6 +22,8 @@ pub struct Telemetry {
     /// Requests answered, by status code.
     pub http_requests: CounterVec,
     pub http_requests_in_flight: IntGauge,
+    /// Requests for `/probe` that named no module of the config.
+    pub unknown_modules: IntCounter,
     /// CPU-independent: seconds spent rendering pages.
     pub render_seconds: Counter,
 }
@@ -47,7 +49,10 @@ impl Telemetry {
             "Ticks skipped because the run before was still going or the exporter was late.",
         )?;
         let runs_in_flight = IntGauge::new("uptime_exporter_runs_in_flight", "Runs going on now.")?;
-        let panics = IntCounter::new("uptime_exporter_panics_total", "Runs that panicked; always a bug.")?;
+        let panics = IntCounter::new(
+            "uptime_exporter_panics_total",
+            "Runs, loops and connections that panicked; always a bug.",
+        )?;
         let successful = "Whether the last load of the config succeeded (1) or not (0).";
         let timestamp = "Unix time of the last successful load of the config, in seconds.";
         let reload_successful = [
@@ -61,6 +66,10 @@ impl Telemetry {
         let http_requests = CounterVec::new(
             Opts::new("uptime_exporter_http_requests_total", "Requests answered, by status code."),
             &["code"],
+        )?;
+        let unknown_modules = IntCounter::new(
+            "blackbox_module_unknown_total",
+            "Requests for /probe that named a module which the config does not have.",
         )?;
         let http_requests_in_flight =
             IntGauge::new("uptime_exporter_http_requests_in_flight", "Requests being answered now.")?;
@@ -79,6 +88,7 @@ impl Telemetry {
         }
         registry.register(Box::new(http_requests.clone()))?;
         registry.register(Box::new(http_requests_in_flight.clone()))?;
+        registry.register(Box::new(unknown_modules.clone()))?;
         registry.register(Box::new(render_seconds.clone()))?;
         registry.register(Box::new(build_info))?;
         #[cfg(target_os = "linux")]
@@ -94,6 +104,7 @@ impl Telemetry {
             reload_success_timestamp,
             http_requests,
             http_requests_in_flight,
+            unknown_modules,
             render_seconds,
         })
     }

@@ -33,7 +33,7 @@ use crate::config::{Config, Target};
 use crate::metrics::VantageGauge;
 use crate::probe::TargetProber;
 use crate::schedule::Scheduler;
-use crate::server::{self, ReloadRequest, Served};
+use crate::server::{self, ProbeOptions, ReloadRequest, Served};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::vantage::CurrentVantage;
@@ -52,6 +52,7 @@ pub struct App {
     loaded: Loaded,
     telemetry: Arc<Telemetry>,
     state: State,
+    probe: ProbeOptions,
 }
 
 /// The app while it runs.
@@ -81,7 +82,13 @@ impl App {
         let telemetry = Arc::new(Telemetry::new());
         let state = State::default();
         let loaded = load(Input::File(path.clone()), &state).await?;
-        Ok(Self { path, auto_reload, loaded, telemetry, state })
+        Ok(Self { path, auto_reload, loaded, telemetry, state, probe: ProbeOptions::default() })
+    }
+
+    /// What the flags say about `/probe`.
+    #[must_use]
+    pub fn with_probe_options(self, probe: ProbeOptions) -> Self {
+        Self { probe, ..self }
     }
 
     /// How much there is in the config, for people.
@@ -107,7 +114,7 @@ impl App {
     /// # Errors
     /// When a part that has to run ended by itself, or the operating system refuses signals.
     pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { path, auto_reload, loaded, telemetry, state } = self;
+        let Self { path, auto_reload, loaded, telemetry, state, probe } = self;
         let mut hangup = signal::reload_signal().context("cannot listen to SIGHUP")?;
         let (reload, mut reload_requests) = mpsc::channel::<ReloadRequest>(16);
         let (ready, ready_seen) = channel::channel(false);
@@ -119,6 +126,7 @@ impl App {
             config: config_seen,
             reload,
             ready: ready_seen,
+            probe,
         };
         let mut servers = JoinSet::new();
         for listener in listeners {

@@ -46,7 +46,7 @@ fn names(state: &State) -> Vec<String> {
 
 /// An app without servers, so that a test can hold its parts.
 async fn running(file: &File) -> Running {
-    let App { path, auto_reload, loaded, telemetry, state } = App::load(file.path(), None).await.unwrap();
+    let App { path, auto_reload, loaded, telemetry, state, probe: _ } = App::load(file.path(), None).await.unwrap();
     let fleet = Fleet::new(Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()), state.clone());
     let config = channel::Sender::new(Arc::clone(&loaded.config));
     let watch = Watch::new(&path, &loaded.config, auto_reload);

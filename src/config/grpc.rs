@@ -4,7 +4,11 @@ use super::{DnsServers, IpPreference, TlsSettings};
 
 #[derive(Clone, Debug)]
 pub struct GrpcSettings {
+    /// The service that is asked about; empty is the server as a whole.
+    pub service: String,
+    /// Headers of the call. Sensitive ones are marked so.
+    pub metadata: http::HeaderMap,
+    pub tls: Option<TlsSettings>,
     pub ip: IpPreference,
     pub dns_servers: DnsServers,
-    pub tls: Option<TlsSettings>,
 }

@@ -2,6 +2,8 @@
 //!
 //! Works on the tree before variables are expanded, so a secret from the environment cannot get in.
 
+use std::collections::BTreeMap;
+
 use super::Secret;
 use super::load::render;
 use super::node::Node;
@@ -11,6 +13,12 @@ pub(super) fn masked_yaml(node: &Node) -> String {
     let mut node = node.clone();
     mask(&mut node, Place::Other);
     render(&node)
+}
+
+/// Each module by itself, masked.
+pub(super) fn masked_modules(root: &Node) -> BTreeMap<String, String> {
+    let Some(Node::Map(modules)) = root.get("modules") else { return BTreeMap::new() };
+    modules.iter().map(|(name, module)| (name.clone(), masked_yaml(module))).collect()
 }
 
 /// What a mapping's keys mean.

@@ -28,6 +28,7 @@ mod masked;
 mod node;
 pub mod notice;
 mod position;
+pub mod probe_endpoint;
 mod problem;
 mod raw;
 mod re2;
@@ -55,6 +56,7 @@ pub use http::HttpSettings;
 pub use icmp::IcmpSettings;
 pub use maintenance::Maintenance;
 pub use notice::Notice;
+pub use probe_endpoint::ProbeEndpoint;
 pub use problem::{ConfigErrors, Problem};
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
@@ -138,6 +140,7 @@ pub struct Config {
     pub targets: Vec<Arc<Target>>,
     /// What `/probe` may name; also the built-in `http_2xx`.
     pub modules: BTreeMap<String, Module>,
+    pub probe_endpoint: ProbeEndpoint,
     /// The labels of every series, this exporter's vantage among them.
     pub labels: LabelSet,
     /// The operator's words, in the order of the files. A target has the first one that is for it.
@@ -175,6 +178,10 @@ pub struct Module {
     /// Upper bound of a run; `None` is none.
     pub timeout: Option<Duration>,
     pub settings: ModuleSettings,
+    /// Not in the config, but there all the same.
+    pub built_in: bool,
+    /// As configured, secrets masked.
+    pub masked_yaml: String,
 }
 
 #[derive(Clone, Debug)]

@@ -80,6 +80,14 @@ pub(super) struct RawFile {
     pub(super) target_files: Option<Vec<String>>,
     pub(super) maintenance: Option<Vec<RawWindow>>,
     pub(super) notice_files: Option<Vec<String>>,
+    pub(super) probe_endpoint: Option<RawProbeEndpoint>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawProbeEndpoint {
+    pub(super) enabled: Option<bool>,
+    pub(super) allow: Option<Vec<String>>,
+    pub(super) max_concurrent: Option<i64>,
 }
 
 /// An entry of a file of `notice_files`.
@@ -391,12 +399,10 @@ pub(super) struct RawIcmp {
 pub(super) struct RawGrpc {
     pub(super) preferred_ip_protocol: Option<String>,
     pub(super) ip_protocol_fallback: Option<bool>,
-    #[serde(rename = "service")]
-    pub(super) _service: Option<String>,
+    pub(super) service: Option<String>,
     pub(super) tls: Option<bool>,
     pub(super) tls_config: Option<RawTls>,
-    #[serde(rename = "metadata")]
-    pub(super) _metadata: Option<Entries<Vec<SecretText>>>,
+    pub(super) metadata: Option<Entries<Vec<SecretText>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -470,6 +476,7 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawConfirm::deserialize(Fields(&mut keys));
     let _ = RawTarget::deserialize(Fields(&mut keys));
     let _ = RawModule::deserialize(Fields(&mut keys));
+    let _ = RawProbeEndpoint::deserialize(Fields(&mut keys));
     let _ = RawWindow::deserialize(Fields(&mut keys));
     let _ = RawOnce::deserialize(Fields(&mut keys));
     let _ = RawWeekly::deserialize(Fields(&mut keys));

@@ -147,6 +147,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "cause",
     "action",
     "next_update",
+    "serving_status",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,10 +5,13 @@ use super::{DnsServers, IpPreference, TlsSettings};
 
 #[derive(Clone, Debug)]
 pub struct WebsocketSettings {
+    /// Of the request, credentials among them. Sensitive ones are marked so.
+    pub headers: http::HeaderMap,
+    /// The dialogue, a message a step: `expect` and `send` alone.
+    pub steps: Vec<Step>,
+    pub tls: TlsSettings,
     pub ip: IpPreference,
     pub dns_servers: DnsServers,
-    pub tls: TlsSettings,
-    pub steps: Vec<Step>,
     /// Keep the first 1 KiB received as evidence.
     pub keep_excerpt: bool,
 }

@@ -13,8 +13,8 @@ use crate::config::{
     TcpSettings, TlsSettings, http::ProxySettings,
 };
 use crate::observation::{
-    AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, Failure, Finding, HttpDetail, HttpPhases, Observation,
-    Outcome, Reason, Resolution, TcpDetail, TlsSession,
+    AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, Failure, Finding, GrpcDetail, HttpDetail, HttpPhases,
+    Observation, Outcome, Reason, Resolution, ServingStatus, TcpDetail, TlsSession, WebsocketDetail,
 };
 use crate::state::{
     Capsules, Changed, Changes, LatencyHistogram, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
@@ -364,6 +364,38 @@ fn promised(mut snapshot: TargetSnapshot) -> TargetSnapshot {
     snapshot.target = Arc::new(target);
     snapshot.maintenance = Some(true);
     snapshot.totals.maintenance = ms(3_600_000);
+    snapshot
+}
+
+/// [`varied`], and a target of each other prober.
+pub(crate) fn complete() -> Snapshot {
+    let mut snapshot = varied();
+    let region = ("region", "eu-west");
+    let run = |detail| Observation { tls: None, resolution: None, detail, ..good_https() };
+    let grpc = GrpcDetail {
+        connect: Some(ms(1)),
+        tls: Some(ms(2)),
+        check: Some(ms(3)),
+        ssl: Some(true),
+        status: Some(0),
+        message: "".into(),
+        serving: Some(ServingStatus::Serving),
+    };
+    let websocket = WebsocketDetail {
+        connect: Some(ms(1)),
+        tls: Some(ms(2)),
+        processing: Some(ms(3)),
+        transfer: Some(ms(4)),
+        status: Some(101),
+        upgraded: Some(true),
+        failed_regex: Some(false),
+        received_excerpt: Box::default(),
+    };
+    snapshot.targets.extend([
+        up(http_target("over-grpc", &[region], &[]), run(Detail::Grpc(Box::new(grpc)))),
+        up(http_target("over-websocket", &[region], &[]), run(Detail::Websocket(Box::new(websocket)))),
+    ]);
+    snapshot.targets.sort_by(|a, b| a.target.name.cmp(&b.target.name));
     snapshot
 }
 

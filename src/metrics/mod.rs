@@ -12,6 +12,7 @@ mod family;
 mod kept;
 mod own;
 mod page;
+mod probe_page;
 mod run;
 mod selection;
 mod text;
@@ -26,6 +27,7 @@ mod tests;
 pub use family::{FAMILIES, Family, Kind};
 pub use own::{TargetCount, VantageGauge};
 pub use page::Page;
+pub use probe_page::probe_page;
 pub use selection::{Selection, SelectionError, Shard};
 
 /// Content type of the text exposition format.

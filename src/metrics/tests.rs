@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::fixture::{self, http_target, many, varied};
+use super::fixture::{self, complete, http_target, many};
 use super::{FAMILIES, Kind, Page};
 use crate::state::{Snapshot, TargetSnapshot};
 
@@ -111,7 +111,7 @@ fn parse_sample(line: &str) -> Sample {
 
 #[test]
 fn the_page_is_the_golden_one() {
-    let page = text(varied());
+    let page = text(complete());
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &page).unwrap();
@@ -126,7 +126,7 @@ fn the_page_is_the_golden_one() {
 
 #[test]
 fn the_golden_page_has_every_family() {
-    let samples = parse(&text(varied()));
+    let samples = parse(&text(complete()));
     for family in FAMILIES {
         let suffix = if family.kind == Kind::Histogram { "_count" } else { "" };
         assert!(samples.iter().any(|sample| sample.name == format!("{}{suffix}", family.name)), "{}", family.name);
@@ -136,7 +136,7 @@ fn the_golden_page_has_every_family() {
 #[test]
 fn the_table_names_the_labels_that_the_page_has() {
     let of: BTreeMap<&str, &[&str]> = FAMILIES.iter().map(|family| (family.name, family.labels)).collect();
-    for sample in parse(&text(varied())) {
+    for sample in parse(&text(complete())) {
         let Some(labels) = of.get(sample.name.as_str()).filter(|labels| **labels != ["*"]) else { continue };
         let own: Vec<&str> = sample
             .labels
@@ -150,7 +150,7 @@ fn the_table_names_the_labels_that_the_page_has() {
 
 #[test]
 fn a_target_that_never_ran_has_its_counters_and_nothing_made_up() {
-    let samples = parse(&text(varied()));
+    let samples = parse(&text(complete()));
     let names: BTreeSet<&str> =
         samples.iter().filter(|s| s.label("target") == Some("new")).map(|s| s.name.as_str()).collect();
     assert_eq!(
@@ -169,7 +169,7 @@ fn a_target_that_never_ran_has_its_counters_and_nothing_made_up() {
 
 #[test]
 fn an_expired_certificate_shows_its_expiry_and_no_verified_chain() {
-    let samples = parse(&text(varied()));
+    let samples = parse(&text(complete()));
     let has = |name: &str| samples.iter().any(|s| s.name == name && s.label("target") == Some("expired"));
     assert!(has("probe_ssl_earliest_cert_expiry"));
     assert!(has("probe_ssl_last_chain_info"));
@@ -180,7 +180,7 @@ fn an_expired_certificate_shows_its_expiry_and_no_verified_chain() {
 
 #[test]
 fn a_collected_label_never_clashes_with_the_targets_own() {
-    let samples = parse(&text(varied()));
+    let samples = parse(&text(complete()));
     let info: Vec<&Sample> = samples.iter().filter(|s| s.name == "probe_expect_info").collect();
     assert_eq!(info.len(), 2, "equal steps are one series");
     assert_eq!(info[0].label("team"), Some("post"));
@@ -192,7 +192,7 @@ fn the_exporters_own_families_are_in_their_place() {
     let telemetry = crate::telemetry::Telemetry::new();
     telemetry.http_requests.with_label_values(&["200"]).inc();
     let own = telemetry.registry.gather();
-    let page = pieces(Page::new(varied(), &own));
+    let page = pieces(Page::new(complete(), &own));
     let samples = parse(&page);
     for family in &own {
         let name = family.name();
@@ -229,7 +229,7 @@ fn a_large_page_comes_in_pieces_and_is_the_same_page() {
 }
 
 fn with_labels(name: &str, labels: &[(&str, &str)]) -> TargetSnapshot {
-    let mut target = varied().targets.remove(0);
+    let mut target = complete().targets.remove(0);
     target.target = http_target(name, labels, &[]);
     target.last = Some(Arc::new(fixture::good_https()));
     target

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 pub use self::diagnosis::{Attempt, Diagnosis, Finding};
 pub use self::dns::DnsDetail;
-pub use self::grpc::GrpcDetail;
+pub use self::grpc::{GrpcDetail, ServingStatus};
 pub use self::http::{HttpDetail, HttpPhases};
 pub use self::icmp::IcmpDetail;
 pub use self::tcp::{ExpectInfo, TcpDetail};

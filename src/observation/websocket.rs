@@ -1,5 +1,25 @@
 //! What a WebSocket run showed.
 
+use std::time::Duration;
+
 /// One WebSocket run.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct WebsocketDetail {}
+pub struct WebsocketDetail {
+    /// TCP handshake; `None` when not tried.
+    pub connect: Option<Duration>,
+    /// TLS handshake; `None` when not tried.
+    pub tls: Option<Duration>,
+    /// From the request to the answer to it.
+    pub processing: Option<Duration>,
+    /// The dialogue; `None` when there is none or it was not reached.
+    pub transfer: Option<Duration>,
+    /// HTTP status of the answer; `None` without one.
+    pub status: Option<u16>,
+    /// Whether the server agreed to speak WebSocket; `None` without an answer.
+    pub upgraded: Option<bool>,
+    /// Whether an `expect` step failed because the peer closed without a matching message. `None`: not reached, or
+    /// there is no such step.
+    pub failed_regex: Option<bool>,
+    /// The first 1 KiB of messages, empty when the target opts out.
+    pub received_excerpt: Box<[u8]>,
+}

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod diagnose;
+mod dial;
 pub mod dns;
 mod fan_out;
 pub mod grpc;
@@ -90,11 +91,9 @@ impl Prober {
                 Self::Icmp(icmp::IcmpProber::new(Arc::clone(settings), host.clone(), shared)?)
             }
             ProbeSpec::Grpc { settings, address } => {
-                Self::Grpc(grpc::GrpcProber::new(Arc::clone(settings), address.clone(), shared)?)
+                Self::Grpc(grpc::GrpcProber::new(Arc::clone(settings), address, shared)?)
             }
-            ProbeSpec::Unix { settings, path } => {
-                Self::Unix(unix::UnixProber::new(Arc::clone(settings), path.clone(), shared)?)
-            }
+            ProbeSpec::Unix { settings, path } => Self::Unix(unix::UnixProber::new(settings, path.clone(), shared)?),
             ProbeSpec::Websocket { settings, url } => {
                 Self::Websocket(websocket::WebsocketProber::new(Arc::clone(settings), url.clone(), shared)?)
             }

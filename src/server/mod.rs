@@ -7,6 +7,8 @@
 //! | `GET /api/v1/targets` | JSON, one object a target; `?state=up`, `down` or `unknown` |
 //! | `GET /api/v1/targets/NAME` | JSON, one target with its evidence |
 //! | `GET /targets/NAME` | the same as a page for people: what an alert links to |
+//! | `GET /probe` | one run of `module=` against `target=`, as blackbox_exporter; `hostname=`, `debug=true` |
+//! | `GET /logs` | the last of those runs: `id=`, or `target=` with `module=` |
 //! | `GET /config` | the effective config, secrets masked |
 //! | `GET /-/healthy` | 200 while the process serves |
 //! | `GET /-/ready` | 200 once every target was observed, else 503 |
@@ -23,6 +25,7 @@ mod api;
 mod body;
 mod html;
 mod limits;
+mod probe;
 mod routes;
 mod text;
 mod watch;
@@ -39,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub use accept::Served;
 pub(crate) use api::run_json;
 pub use limits::Limits;
+pub use probe::ProbeOptions;
 
 use crate::config::Config;
 use crate::state::State;
@@ -56,6 +60,7 @@ pub struct Context {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// True once every target was observed once.
     pub ready: tokio_watch::Receiver<bool>,
+    pub probe: ProbeOptions,
 }
 
 /// Serves until `stop`, then lets open requests end within a bounded grace.

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::body::{Body, Content, Counted, Pieces, accepts_gzip, cut};
+use super::probe::Endpoint;
 use super::text::{Answer, answer, plain, refusal};
 use super::watch::InFlight;
 use super::{Context, Limits, ReloadRequest, api, html};
@@ -33,6 +34,7 @@ pub(super) struct Site {
     ready: watch::Receiver<bool>,
     limits: Limits,
     pages: Arc<Semaphore>,
+    probe: Endpoint,
 }
 
 const TARGETS: &str = "/api/v1/targets";
@@ -48,14 +50,15 @@ impl Site {
 
     /// The seam for tests: snapshots from elsewhere than the context's state.
     pub(super) fn with_snapshots(context: Context, limits: Limits, snapshots: Snapshots) -> Self {
-        let Context { state: _, telemetry, config, reload, ready } = context;
+        let Context { state: _, telemetry, config, reload, ready, probe } = context;
         let configs = config.clone();
         if let Ok(count) = TargetCount::new(move || configs.borrow().targets.len()) {
             // Registered already when the exporter serves on a second address.
             let _ = telemetry.registry.register(Box::new(count));
         }
         let pages = Arc::new(Semaphore::new(limits.pages));
-        Self { snapshots, telemetry, config, reload, ready, limits, pages }
+        let probe = Endpoint::new(config.clone(), Arc::clone(&telemetry), probe);
+        Self { snapshots, telemetry, config, reload, ready, limits, pages, probe }
     }
 
     pub(super) fn count(&self, status: StatusCode) {
@@ -85,6 +88,8 @@ impl Site {
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
         match (method, path) {
             (&Method::GET, "/") => self.index(),
+            (&Method::GET, "/probe") => self.probe.probe(head).await,
+            (&Method::GET, "/logs") => self.probe.logs(head),
             (&Method::GET, "/metrics") => self.metrics(head),
             (&Method::GET, TARGETS) => self.targets(head),
             (&Method::GET, path) if path.starts_with(TARGET) => self.target(&path[TARGET.len()..]),
@@ -238,14 +243,14 @@ fn too_many_pages(path: &str) -> Answer {
 /// A path that is there with another method, or not at all.
 fn elsewhere(path: &str) -> Answer {
     let allowed = match path {
-        "/" | "/metrics" | TARGETS | "/config" | "/-/healthy" | "/-/ready" => "GET, HEAD",
+        "/" | "/metrics" | "/probe" | "/logs" | TARGETS | "/config" | "/-/healthy" | "/-/ready" => "GET, HEAD",
         "/-/reload" => "POST",
         path if path.starts_with(TARGET) || path.starts_with(PAGE) => "GET, HEAD",
         _ => {
             return refusal(
                 path,
                 StatusCode::NOT_FOUND,
-                "nothing is here; there are /, /metrics, /api/v1/targets, /config, /-/healthy, /-/ready and /-/reload",
+                "nothing is here; there are /, /metrics, /probe, /logs, /api/v1/targets, /config, /-/healthy, /-/ready and /-/reload",
             );
         }
     };

@@ -11,6 +11,7 @@ mod exposition;
 mod limits;
 mod once;
 mod outage;
+mod probe;
 mod prometheus;
 mod reasons;
 mod reload;

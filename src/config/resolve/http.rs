@@ -93,7 +93,7 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> (HttpSett
     let compression = compression.and_then(|text| self::compression(&text, &at.key("compression"), r));
     let mut host = None;
     let mut map = self::headers(headers, &mut host, compression, &at.key("headers"), r);
-    add_http_headers(http_headers, &mut map, &at.key("http_headers"), r);
+    add_header_values(http_headers, &mut map, &at.key("http_headers"), r);
     if !map.contains_key(http::header::USER_AGENT) {
         let ours = HeaderValue::from_static(concat!("uptime_exporter/", env!("CARGO_PKG_VERSION")));
         map.insert(http::header::USER_AGENT, ours);
@@ -340,7 +340,13 @@ pub(super) fn header_pair(
     Some((name, value?))
 }
 
-fn add_http_headers(raw: Option<Entries<RawHeaderValues>>, headers: &mut HeaderMap, at: &At<'_>, r: &mut Resolver<'_>) {
+/// Headers with values that may be secret or come from files.
+pub(super) fn add_header_values(
+    raw: Option<Entries<RawHeaderValues>>,
+    headers: &mut HeaderMap,
+    at: &At<'_>,
+    r: &mut Resolver<'_>,
+) {
     let mut seen = Vec::new();
     let raw = raw.map(|raw| raw.0).unwrap_or_default();
     let length = |list: Option<usize>| list.unwrap_or(0);
@@ -396,11 +402,6 @@ fn append(
         value.set_sensitive(sensitive);
         headers.append(name, value);
     }
-}
-
-/// `http_headers` of a prober that is not built yet: the same rules.
-pub(super) fn check_header_values(raw: Option<Entries<RawHeaderValues>>, at: &At<'_>, r: &mut Resolver<'_>) {
-    add_http_headers(raw, &mut HeaderMap::new(), at, r);
 }
 
 fn header_rule(raw: RawHeaderMatch, fail_if: FailIf, at: &At<'_>, r: &mut Resolver<'_>) -> Option<HeaderRule> {

@@ -5,6 +5,7 @@
 //! | `mod` | the order of work, and what all parts share |
 //! | `global` `anchor` | `global:` and the defaults |
 //! | `maintenance` | `maintenance:`, and which target takes which window |
+//! | `probe_endpoint` | what `/probe` may do |
 //! | `notice` | files of the operator's words |
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
 //! | `target` | one target |
@@ -25,6 +26,7 @@ mod icmp;
 mod maintenance;
 mod module;
 mod notice;
+mod probe_endpoint;
 mod target;
 mod target_files;
 mod tcp;
@@ -42,7 +44,7 @@ pub(super) use self::module::probe_spec;
 use self::tls::PemCache;
 use super::expand::{Environment, expand};
 use super::load::{Format, parse};
-use super::masked::masked_yaml;
+use super::masked::{masked_modules, masked_yaml};
 use super::node::Node;
 use super::problem::{At, ConfigErrors, FileId, Problems, shorten};
 use super::raw::{DurationText, RawFile};
@@ -83,6 +85,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         return Err(r.problems.into_errors());
     }
     let mut masked = masked_yaml(&root);
+    let masked_modules = masked_modules(&root);
     expand(&mut root, environment, &at, &mut r.problems);
 
     // A place for anchors, as other tools have it: keys of the file that begin with x- mean nothing.
@@ -112,6 +115,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let at_files = at.key("target_files");
     target_files::target_files(&patterns, &at_files, &defaults, &mut modules, &mut targets, &mut masked, &mut r);
 
+    let probe_endpoint = probe_endpoint::probe_endpoint(raw.probe_endpoint, &at.key("probe_endpoint"), &mut r);
     let at_notices = at.key("notice_files");
     let notices = notice::notices(&raw.notice_files.unwrap_or_default(), &at_notices, &mut r);
 
@@ -127,12 +131,13 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let (watch, loaded) = r.files.watch();
     Ok(Config {
         targets,
-        modules: modules.finish(&defaults),
+        modules: modules.finish(&defaults, &masked_modules),
         masked_yaml: masked,
         dependencies: r.files.dependencies(),
         watch,
         loaded,
         labels: LabelSet::new(defaults.labels.iter().cloned()).unwrap_or_default(),
+        probe_endpoint,
         notices,
         anchors: defaults.anchors,
         refresh_interval: defaults.refresh_interval,

@@ -292,7 +292,7 @@ impl Modules {
     }
 
     /// The modules as they are without a target: with the defaults.
-    pub(super) fn finish(mut self, defaults: &Defaults) -> BTreeMap<String, Module> {
+    pub(super) fn finish(mut self, defaults: &Defaults, masked: &BTreeMap<String, String>) -> BTreeMap<String, Module> {
         let entries = std::mem::take(&mut self.by_name);
         entries
             .into_iter()
@@ -309,7 +309,10 @@ impl Modules {
                     Kind::Probe { settings: Made { settings, .. }, .. } => settings,
                     Kind::Broken => ModuleSettings::NotBuilt("it is broken".to_owned()),
                 };
-                (name, Module { timeout: entry.timeout, settings })
+                let masked_yaml = masked.get(&name).cloned();
+                let built_in = masked_yaml.is_none();
+                let masked_yaml = masked_yaml.unwrap_or_default();
+                (name, Module { timeout: entry.timeout, settings, built_in, masked_yaml })
             })
             .collect()
     }

@@ -1,7 +1,13 @@
 //! The `websocket` block.
 
-use super::auth::{AuthKeys, ProxyKeys};
-use super::{Resolver, auth, http, tcp, tls};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+use super::auth::AuthKeys;
+use super::{Resolver, auth, http as http_block, tcp, tls};
+use crate::config::http::HttpAuth;
 use crate::config::problem::At;
 use crate::config::raw::{RawHttpClient, RawWebsocket};
 use crate::config::{DnsServers, WebsocketSettings};
@@ -9,8 +15,29 @@ use crate::config::{DnsServers, WebsocketSettings};
 pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) -> WebsocketSettings {
     let RawWebsocket { preferred_ip_protocol, ip_protocol_fallback, http_config, headers, query_response } = raw;
     let ip = r.ip(preferred_ip_protocol, ip_protocol_fallback, at);
-    http::check_header_values(headers, &at.key("headers"), r);
-    let steps = tcp::steps(query_response, false, &at.key("query_response"), r);
+    let mut map = HeaderMap::new();
+    http_block::add_header_values(headers, &mut map, &at.key("headers"), r);
+    let at_steps = at.key("query_response");
+    let steps = tcp::steps(query_response, false, &at_steps, r);
+    for (index, step) in steps.iter().enumerate() {
+        if step.starttls {
+            r.problems.add(&at_steps.index(index).key("starttls"), "has no meaning here; write wss:// in the target");
+        }
+        if !step.labels.is_empty() {
+            r.warn(&at_steps.index(index).key("labels"), "has no effect for a WebSocket, as with blackbox_exporter");
+        }
+    }
+    let tls = client(http_config.unwrap_or_default(), &mut map, &at.key("http_config"), r);
+    WebsocketSettings { headers: map, steps, tls, ip, dns_servers: DnsServers::System, keep_excerpt: true }
+}
+
+/// Credentials and TLS take effect; the rest of the block has none, with the incumbent neither.
+fn client(
+    raw: RawHttpClient,
+    headers: &mut HeaderMap,
+    at: &At<'_>,
+    r: &mut Resolver<'_>,
+) -> crate::config::TlsSettings {
     let RawHttpClient {
         basic_auth,
         authorization,
@@ -25,12 +52,35 @@ pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) ->
         proxy_from_environment,
         proxy_connect_header,
         http_headers,
-    } = http_config.unwrap_or_default();
-    let at = at.key("http_config");
-    let keys = AuthKeys { basic_auth, authorization, oauth2, bearer_token, bearer_token_file };
-    auth::auth(keys, &at, r);
-    auth::proxy(ProxyKeys { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header }, &at, r);
-    let tls = tls::tls(tls_config, &at.key("tls_config"), r);
-    http::check_header_values(http_headers, &at.key("http_headers"), r);
-    WebsocketSettings { ip, dns_servers: DnsServers::System, tls, steps, keep_excerpt: true }
+    } = raw;
+    for (key, given) in [
+        ("oauth2", oauth2.is_some()),
+        ("proxy_url", proxy_url.as_ref().is_some_and(|url| !url.is_empty())),
+        ("no_proxy", no_proxy.as_ref().is_some_and(|list| !list.is_empty())),
+        ("proxy_from_environment", proxy_from_environment == Some(true)),
+        ("proxy_connect_header", proxy_connect_header.is_some()),
+        ("http_headers", http_headers.is_some()),
+    ] {
+        if given {
+            r.warn(&at.key(key), "has no effect for a WebSocket, as with blackbox_exporter");
+        }
+    }
+    let keys = AuthKeys { basic_auth, authorization, oauth2: None, bearer_token, bearer_token_file };
+    let value = match auth::auth(keys, at, r).0 {
+        None | Some(HttpAuth::OAuth2(_)) => None,
+        Some(HttpAuth::Basic { username, password }) => {
+            Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{}", password.expose()))))
+        }
+        Some(HttpAuth::Header { scheme, credentials }) => Some(format!("{scheme} {}", credentials.expose())),
+    };
+    if let Some(value) = value {
+        match HeaderValue::from_str(&value) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.insert(AUTHORIZATION, value);
+            }
+            Err(_) => r.problems.add(at, "has credentials with a character that no header can carry"),
+        }
+    }
+    tls::tls(tls_config, &at.key("tls_config"), r)
 }

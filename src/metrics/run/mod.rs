@@ -1,12 +1,22 @@
 //! What the families read off one [`Observation`]. A fact that is not there is `None`, never zero.
 
 mod address;
+mod grpc;
+mod websocket;
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 pub(super) use self::address::{
     address_duration, address_failure_info, address_success, addresses, addresses_success_ratio,
+};
+pub(super) use self::grpc::{
+    grpc_check, grpc_connect, grpc_not_serving, grpc_resolve, grpc_service_unknown, grpc_serving, grpc_ssl,
+    grpc_status_code, grpc_tls, grpc_unknown,
+};
+pub(super) use self::websocket::{
+    websocket_connect, websocket_failed_regex, websocket_processing, websocket_resolve, websocket_status_code,
+    websocket_tls, websocket_transfer, websocket_upgraded,
 };
 use super::text::{Lines, is_label_name};
 use crate::observation::{Detail, HttpDetail, HttpPhases, Observation, TcpDetail};

@@ -159,7 +159,7 @@ pub fn ip_addr_hash(address: IpAddr) -> u32 {
 /// Lets the run's [`Scope`] judge the address that was chosen.
 fn admitted(host: &str, chosen: Result<Resolution, ResolveError>) -> Result<Resolution, ResolveError> {
     let resolution = chosen?;
-    match resolution.chosen.map_or(Ok(()), |address| admit(host, address)) {
+    match resolution.chosen.map_or(Ok(()), |address| admit(host, Some(address))) {
         Ok(()) => Ok(resolution),
         Err(failure) => Err(ResolveError { failure, resolution }),
     }

@@ -27,8 +27,8 @@ pub struct Pin {
     pub address: IpAddr,
 }
 
-/// Of a host and one of its addresses: fine, or why it may not be used.
-pub type Admit = Arc<dyn Fn(&str, IpAddr) -> Result<(), Failure> + Send + Sync>;
+/// Of a host and one of its addresses, or none where a proxy looks it up: fine, or why it may not be used.
+pub type Admit = Arc<dyn Fn(&str, Option<IpAddr>) -> Result<(), Failure> + Send + Sync>;
 
 impl Scope {
     /// Runs `future` with this scope.
@@ -48,6 +48,6 @@ pub(super) fn pinned(host: &str) -> Option<IpAddr> {
 ///
 /// # Errors
 /// The failure of a run that may not.
-pub(crate) fn admit(host: &str, address: IpAddr) -> Result<(), Failure> {
+pub(crate) fn admit(host: &str, address: Option<IpAddr>) -> Result<(), Failure> {
     SCOPE.try_with(|scope| scope.admit.as_ref().map_or(Ok(()), |admit| admit(host, address))).unwrap_or(Ok(()))
 }

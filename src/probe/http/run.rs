@@ -15,6 +15,7 @@ use super::redirect::{self, MOST_REDIRECTS};
 use super::transport::{Outgoing, Progress};
 use super::{Authorization, HttpProber, evidence, reason, rules};
 use crate::observation::{Detail, Failure, HttpDetail, Observation, Outcome, Reason};
+use crate::probe::address::Scope;
 
 /// What a run has seen so far. It is kept outside of the future that the deadline may drop.
 pub(super) struct Run<'a> {
@@ -136,7 +137,8 @@ impl<'a> Run<'a> {
             }
             Authorization::Token(source, oauth) => {
                 let progress = self.token.insert(Progress::new());
-                let bearer = source.bearer(oauth, progress).await.map_err(of_token)?;
+                // The token's server is the config's choice, whoever chose the target.
+                let bearer = Scope::default().around(source.bearer(oauth, progress)).await.map_err(of_token)?;
                 self.token = None;
                 headers.insert(AUTHORIZATION, bearer.header);
                 Ok(bearer.cached)

@@ -16,7 +16,7 @@ use super::trace::{Dial, HopTrace, Reached, add};
 use crate::config::http::ProxySettings;
 use crate::config::{DnsServers, IpPreference, TlsSettings};
 use crate::observation::{Failure, HttpPhases, Reason, Resolution, TlsSession};
-use crate::probe::address::Resolver;
+use crate::probe::address::{Resolver, admit};
 use crate::probe::tls::{Alpn, Recorder};
 use crate::probe::{ProberError, Shared};
 
@@ -71,6 +71,7 @@ impl Transport {
         let proxy = self.proxy(outgoing.target);
         let (dial, peer) = match proxy {
             Some(proxy) => {
+                admit_by_name(outgoing.target)?;
                 let resolver = Arc::clone(&self.resolver);
                 (Dial::Proxy { resolver, ip: self.ip, tunnel: proxy.tunnel }, Peer::Proxy(proxy.name.clone()))
             }
@@ -111,6 +112,7 @@ impl Transport {
             Host::Domain(_) => None,
         };
         if let Some(ip) = literal {
+            admit(&ip.to_string(), Some(ip))?;
             progress.resolved(Resolution { elapsed: Duration::ZERO, addresses: Box::new([ip]), chosen: Some(ip) });
             return Ok(SocketAddr::new(ip, port));
         }
@@ -130,6 +132,16 @@ impl Transport {
                 Err(error.failure)
             }
         }
+    }
+}
+
+/// A proxy looks the name up, so that the name is all there is to judge.
+fn admit_by_name(url: &Url) -> Result<(), Failure> {
+    match url.host() {
+        Some(Host::Ipv4(address)) => admit(&address.to_string(), Some(address.into())),
+        Some(Host::Ipv6(address)) => admit(&address.to_string(), Some(address.into())),
+        Some(Host::Domain(name)) => admit(name, None),
+        None => Ok(()),
     }
 }
 

@@ -1,27 +1,32 @@
 //! One run: its steps in order, and what was seen up to where it ended.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::UnixStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::wire::{Received, Wire};
-use super::{TcpProber, template};
-use crate::config::Pattern;
+use super::{Peer, TcpProber, template};
 use crate::config::tcp::{Expect, Step};
+use crate::config::{HostPort, IpPreference, Pattern};
 use crate::observation::{ExpectInfo, Failure, Reason, Resolution, TcpDetail, TlsSession};
-use crate::probe::tls::{self, Recorder, Stage, classify_at, classify_connect};
+use crate::probe::address::Resolver;
+use crate::probe::dial::{Transport, connect, seconds};
+use crate::probe::tls::{self, Recorder, Stage, classify_at};
 
 /// Progress of one run. Lives outside the future that the deadline may cut off.
 pub(super) struct Run<'a> {
     prober: &'a TcpProber,
     began: Instant,
     doing: Doing,
+    /// What is connected to, once it is known.
+    to: Option<SocketAddr>,
     seen: Seen,
     wire: Option<Wire>,
     recorder: Recorder,
@@ -41,7 +46,6 @@ pub(super) struct Seen {
 enum Doing {
     Resolving,
     Connecting {
-        to: SocketAddr,
         since: Instant,
     },
     Handshaking {
@@ -62,6 +66,7 @@ impl<'a> Run<'a> {
             prober,
             began: Instant::now(),
             doing: Doing::Resolving,
+            to: None,
             seen: Seen::default(),
             wire: None,
             recorder: Recorder::default(),
@@ -74,8 +79,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) async fn attempt(&mut self) -> Result<(), Failure> {
-        let address = self.resolve().await?;
-        let stream = self.connect(address).await?;
+        let stream = self.connect().await?;
         // A connection that was made has these two, whatever comes next.
         self.seen.detail.failed_regex = Some(false);
         self.seen.detail.failed_bytes = Some(false);
@@ -94,30 +98,48 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn resolve(&mut self) -> Result<SocketAddr, Failure> {
+    async fn connect(&mut self) -> Result<Box<dyn Transport>, Failure> {
         let prober = self.prober;
-        let host = &prober.address.host;
-        match prober.resolver.resolve(host, prober.ip).await {
+        match &prober.peer {
+            Peer::Tcp { address, ip, resolver } => {
+                let to = self.resolve(address, *ip, resolver).await?;
+                let since = Instant::now();
+                self.doing = Doing::Connecting { since };
+                self.to = Some(to);
+                let result = connect(to, prober.settings.source_address).await;
+                self.seen.detail.connect = Some(since.elapsed());
+                Ok(Box::new(result?))
+            }
+            Peer::Unix(path) => {
+                let since = Instant::now();
+                self.doing = Doing::Connecting { since };
+                let result = connect_unix(path).await;
+                self.seen.detail.connect = Some(since.elapsed());
+                Ok(Box::new(result?))
+            }
+        }
+    }
+
+    async fn resolve(
+        &mut self,
+        address: &HostPort,
+        ip: IpPreference,
+        resolver: &Resolver,
+    ) -> Result<SocketAddr, Failure> {
+        let host = &address.host;
+        match resolver.resolve(host, ip).await {
             Ok(resolution) => {
                 let chosen = resolution.chosen;
                 self.seen.resolution = Some(resolution);
-                let address = chosen
+                let chosen = chosen
                     .ok_or_else(|| Failure::new(Reason::DnsNoAddress, format!("no address of {host} was chosen")))?;
-                Ok(SocketAddr::new(address, prober.address.port))
+                Ok(SocketAddr::new(chosen, address.port))
             }
             Err(error) => {
                 self.seen.resolution = Some(error.resolution);
                 Err(error.failure)
             }
         }
-    }
-
-    async fn connect(&mut self, to: SocketAddr) -> Result<TcpStream, Failure> {
-        let since = Instant::now();
-        self.doing = Doing::Connecting { to, since };
-        let result = connect(to, self.prober.settings.source_address).await;
-        self.seen.detail.connect = Some(since.elapsed());
-        result
     }
 
     /// Speaks TLS over the connection as it is, which may be TLS already: `starttls` inside `tls` is odd but allowed.
@@ -256,14 +278,22 @@ impl<'a> Run<'a> {
     pub(super) fn out_of_time(&mut self, timeout: Duration) -> Failure {
         let within = format!("within {}", seconds(timeout));
         match self.doing {
-            Doing::Resolving => {
-                let elapsed = self.began.elapsed();
-                self.seen.resolution = Some(Resolution { elapsed, addresses: Box::default(), chosen: None });
-                let silence = self.prober.resolver.silence(&self.prober.address.host);
-                Failure::new(silence.reason, format!("{} {within}", silence.sentence))
-            }
-            Doing::Connecting { to, since } => {
+            Doing::Resolving => match &self.prober.peer {
+                Peer::Tcp { address, resolver, .. } => {
+                    let elapsed = self.began.elapsed();
+                    self.seen.resolution = Some(Resolution { elapsed, addresses: Box::default(), chosen: None });
+                    let silence = resolver.silence(&address.host);
+                    Failure::new(silence.reason, format!("{} {within}", silence.sentence))
+                }
+                Peer::Unix(_) => Failure::new(Reason::Internal, "the exporter had no time to begin"),
+            },
+            Doing::Connecting { since } => {
                 self.seen.detail.connect = Some(since.elapsed());
+                let to = match (&self.prober.peer, self.to) {
+                    (Peer::Unix(path), _) => path.display().to_string(),
+                    (Peer::Tcp { .. }, Some(to)) => to.to_string(),
+                    (Peer::Tcp { address, .. }, None) => address.to_string(),
+                };
                 Failure::new(Reason::ConnectTimeout, format!("no answer from {to} to the connection attempt {within}"))
             }
             Doing::Handshaking { since } => {
@@ -300,19 +330,18 @@ fn open(wire: &mut Option<Wire>) -> Result<&mut Wire, Failure> {
     wire.as_mut().ok_or_else(|| Failure::new(Reason::Internal, "the exporter lost the connection"))
 }
 
-async fn connect(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpStream, Failure> {
-    let failed = |error: io::Error| classify_connect(&error, to);
-    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
-    if let Some(source) = source {
-        socket.bind(SocketAddr::new(source, 0)).map_err(|error| {
-            let sentence = format!("cannot use source_ip_address {source}: {}", tls::io_text(&error));
-            Failure::new(Reason::Internal, sentence)
-        })?;
-    }
-    let stream = socket.connect(to).await.map_err(failed)?;
-    // Small lines each way; a connection that dies right here will say so when it is used.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+async fn connect_unix(path: &Path) -> Result<UnixStream, Failure> {
+    UnixStream::connect(path).await.map_err(|error| {
+        let reason = match error.kind() {
+            // No file is a service that does not run, as a file that nobody listens at is.
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Reason::ConnectRefused,
+            // Its queue of connections is full.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Reason::ConnectTimeout,
+            // No permission, say: the exporter's trouble.
+            _ => Reason::Internal,
+        };
+        Failure::new(reason, format!("cannot connect to {}: {}", path.display(), tls::io_text(&error)))
+    })
 }
 
 /// A read or a write that failed. A peer that is gone is a reset, whichever way we noticed.
@@ -321,21 +350,4 @@ fn broken(step: usize, what: &str, error: &io::Error) -> Failure {
         classify_at(error, Stage::Exchange).unwrap_or_else(|| Failure::new(Reason::ConnectReset, error.to_string()));
     let reason = if error.kind() == ErrorKind::UnexpectedEof { Reason::ConnectReset } else { failure.reason };
     Failure::new(reason, format!("step {step}: {what} failed: {}", failure.sentence))
-}
-
-/// `5s`, `0.25s`: to the millisecond, for the deadline is a little nearer by the time that we look at it.
-fn seconds(duration: Duration) -> String {
-    let rounded = (duration.as_secs_f64() * 1000.0).round() / 1000.0;
-    format!("{rounded}s")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_read_as_they_were_configured() {
-        assert_eq!(seconds(Duration::from_micros(4_999_900)), "5s");
-        assert_eq!(seconds(Duration::from_millis(250)), "0.25s");
-    }
 }

@@ -6,7 +6,7 @@
 use regex::bytes::{Captures, Regex};
 
 /// Replaces `$name`, `${name}` and `$$`. A group that is not there, or took no part in the match, is empty.
-pub(super) fn expand(template: &[u8], regex: &Regex, captures: &Captures<'_>) -> Vec<u8> {
+pub(in crate::probe) fn expand(template: &[u8], regex: &Regex, captures: &Captures<'_>) -> Vec<u8> {
     let mut expanded = Vec::with_capacity(template.len());
     let mut rest = template;
     while let Some(place) = rest.iter().position(|&byte| byte == b'$') {

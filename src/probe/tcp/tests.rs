@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::config::IpFamily;
 use crate::config::tcp::{Expect, Step};
 use crate::config::{DnsServers, Pattern, TlsSettings};
 use crate::observation::{Reason, TcpDetail};

@@ -2,12 +2,9 @@
 
 use std::io::{self, ErrorKind};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::AsyncReadExt as _;
 
-/// TCP, TLS over it, or TLS over that.
-pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+use crate::probe::dial::Transport;
 
 pub(super) struct Wire {
     /// `None` while a TLS handshake has it.
@@ -43,9 +40,9 @@ impl Wire {
     const EXCERPT: usize = 1024;
     const CHUNK: usize = 4096;
 
-    pub(super) fn new(stream: impl Transport + 'static, keep_excerpt: bool) -> Self {
+    pub(super) fn new(stream: Box<dyn Transport>, keep_excerpt: bool) -> Self {
         Self {
-            stream: Some(Box::new(stream)),
+            stream: Some(stream),
             buffer: Vec::new(),
             start: 0,
             line: 0..0,
@@ -203,7 +200,7 @@ mod tests {
     /// What a wire reads when the bytes come in pieces of this size.
     async fn lines(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
         let (ours, mut theirs) = tokio::io::duplex(piece);
-        let mut wire = Wire::new(ours, true);
+        let mut wire = Wire::new(Box::new(ours), true);
         let send = async {
             theirs.write_all(bytes).await.unwrap();
             theirs.shutdown().await.unwrap();
@@ -237,7 +234,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_first_kibibyte_is_kept() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-        let mut wire = Wire::new(ours, true);
+        let mut wire = Wire::new(Box::new(ours), true);
         theirs.write_all(&[b'a'; 1000]).await.unwrap();
         theirs.write_all(&[b'b'; 1000]).await.unwrap();
         drop(theirs);

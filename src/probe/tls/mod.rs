@@ -57,6 +57,8 @@ pub enum Alpn {
     None,
     Http1,
     Http2AndHttp1,
+    /// HTTP/2 alone.
+    Http2,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +115,7 @@ impl TlsConfigs {
             Alpn::None => Vec::new(),
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
             Alpn::Http2AndHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Alpn::Http2 => vec![b"h2".to_vec()],
         };
         Ok(config)
     }

@@ -1,37 +1,42 @@
-//! The unix prober.
+//! The unix prober: the dialogue of the TCP prober over a Unix stream socket.
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use super::tcp::TcpProber;
 use super::{Probe, ProberError, Shared};
-use crate::config::UnixSettings;
-use crate::observation::{Detail, Failure, Observation, Outcome, Reason};
+use crate::config::{DnsServers, IpPreference, TcpSettings, UnixSettings};
+use crate::observation::Observation;
 
-pub struct UnixProber {
-    _settings: Arc<UnixSettings>,
-}
+/// Probes one socket.
+pub struct UnixProber(TcpProber);
 
 impl UnixProber {
-    pub fn new(settings: Arc<UnixSettings>, path: PathBuf, _shared: &Arc<Shared>) -> Result<Self, ProberError> {
-        drop(path);
-        Ok(Self { _settings: settings })
+    /// # Errors
+    /// TLS settings that cannot be used.
+    pub fn new(settings: &UnixSettings, path: PathBuf, shared: &Arc<Shared>) -> Result<Self, ProberError> {
+        let UnixSettings { tls, tls_config, steps, keep_excerpt } = settings;
+        let settings = TcpSettings {
+            ip: IpPreference::default(),
+            dns_servers: DnsServers::System,
+            source_address: None,
+            tls: *tls,
+            tls_config: tls_config.clone(),
+            steps: steps.clone(),
+            keep_excerpt: *keep_excerpt,
+        };
+        // A socket has no host name. The config asks for one where it matters.
+        TcpProber::unix(Arc::new(settings), path, "localhost", shared).map(Self)
     }
 }
 
 impl Probe for UnixProber {
     async fn run(&self, deadline: Instant) -> Observation {
-        Observation {
-            started: SystemTime::now(),
-            elapsed: std::time::Duration::ZERO,
-            timeout: deadline.saturating_duration_since(Instant::now()),
-            outcome: Outcome::Down(Failure::new(Reason::Internal, "the unix prober is not built yet")),
-            resolution: None,
-            tls: None,
-            detail: Detail::None,
-            addresses: Box::default(),
-        }
+        self.0.run(deadline).await
     }
 }

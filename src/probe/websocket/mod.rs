@@ -1,35 +1,81 @@
-//! The websocket prober.
+//! The WebSocket prober: the opening handshake of RFC 6455, and a dialogue of messages.
+//!
+//! tungstenite speaks the protocol over a connection of ours. Every read ends with the run's deadline; the incumbent's
+//! have none, so that a silent server hangs it, and calls every read error a failed regex.
+
+mod talk;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
 
+use self::talk::Talk;
+use super::dial::{Destination, Dialer, Dialing, seconds};
+use super::tls::Alpn;
 use super::{Probe, ProberError, Shared};
 use crate::config::WebsocketSettings;
-use crate::observation::{Detail, Failure, Observation, Outcome, Reason};
+use crate::observation::{Detail, Failure, Observation, Outcome};
 
+/// Opens one WebSocket.
 pub struct WebsocketProber {
-    _settings: Arc<WebsocketSettings>,
+    settings: Arc<WebsocketSettings>,
+    url: Url,
+    dialer: Dialer,
 }
 
 impl WebsocketProber {
-    pub fn new(settings: Arc<WebsocketSettings>, url: url::Url, _shared: &Arc<Shared>) -> Result<Self, ProberError> {
-        drop(url);
-        Ok(Self { _settings: settings })
+    /// # Errors
+    /// TLS settings that cannot be used.
+    pub fn new(settings: Arc<WebsocketSettings>, url: Url, shared: &Arc<Shared>) -> Result<Self, ProberError> {
+        let secure = url.scheme() == "wss";
+        let destination = Destination {
+            host: url.host_str().unwrap_or_default(),
+            port: url.port_or_known_default().unwrap_or(if secure { 443 } else { 80 }),
+            ip: settings.ip,
+            source: None,
+            dns_servers: &settings.dns_servers,
+            tls: secure.then_some((&settings.tls, Alpn::Http1)),
+        };
+        Ok(Self { dialer: Dialer::new(destination, shared)?, settings, url })
     }
 }
 
 impl Probe for WebsocketProber {
     async fn run(&self, deadline: Instant) -> Observation {
+        let started = SystemTime::now();
+        let mut dialing = Dialing::new(&self.dialer);
+        let timeout = deadline.saturating_duration_since(dialing.began());
+        let mut talk = Talk::new(&self.settings);
+        let attempt = async {
+            let connection = dialing.connection().await?;
+            talk.run(connection.stream, &self.url).await
+        };
+        let outcome = match timeout_at(deadline, attempt).await {
+            Ok(Ok(())) => Outcome::Up,
+            Ok(Err(failure)) => Outcome::Down(failure),
+            Err(_) => {
+                let failure = dialing.out_of_time(timeout).unwrap_or_else(|| {
+                    let (reason, what) = talk.out_of_time();
+                    Failure::new(reason, format!("{what} within {}", seconds(timeout)))
+                });
+                Outcome::Down(failure)
+            }
+        };
+        let mut detail = talk.finish();
+        detail.connect = dialing.connect;
+        detail.tls = dialing.tls;
         Observation {
-            started: SystemTime::now(),
-            elapsed: std::time::Duration::ZERO,
-            timeout: deadline.saturating_duration_since(Instant::now()),
-            outcome: Outcome::Down(Failure::new(Reason::Internal, "the websocket prober is not built yet")),
-            resolution: None,
-            tls: None,
-            detail: Detail::None,
+            started,
+            elapsed: dialing.began().elapsed(),
+            timeout,
+            outcome,
+            tls: dialing.session(),
+            resolution: dialing.resolution,
+            detail: Detail::Websocket(Box::new(detail)),
             addresses: Box::default(),
         }
     }

@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 
 use super::{Map, Summary, seconds};
 use crate::observation::{
-    self, AddressRun, Certificate, Detail, Diagnosis, HttpDetail, Observation, Reason, TcpDetail, TlsSession,
+    self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, Observation, Reason, ServingStatus,
+    TcpDetail, TlsSession,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
 use crate::state::{Changed, TargetSnapshot, Turn};
@@ -206,6 +207,30 @@ enum Shown<'a> {
     Http(Http<'a>),
     Tcp(Tcp<'a>),
     Unix(Tcp<'a>),
+    Grpc(Grpc<'a>),
+    Websocket(Websocket),
+}
+
+#[derive(Serialize)]
+struct Grpc<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u32>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serving_status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssl: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Websocket {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgraded: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_excerpt: Option<Excerpt>,
 }
 
 #[derive(Serialize)]
@@ -332,7 +357,24 @@ impl<'a> Run<'a> {
             }
             Detail::Tcp(detail) => (dialogue_phases(detail), Some(Shown::Tcp(Tcp::new(detail)))),
             Detail::Unix(detail) => (dialogue_phases(detail), Some(Shown::Unix(Tcp::new(detail)))),
-            Detail::Dns(_) | Detail::Icmp(_) | Detail::Grpc(_) | Detail::Websocket(_) => (Phases(Vec::new()), None),
+            Detail::Grpc(detail) => {
+                let GrpcDetail { connect, tls, check, ssl, status, message, serving } = &**detail;
+                let phases = Phases::new(&[("connect", *connect), ("tls", *tls), ("check", *check)]);
+                let serving_status = serving.map(ServingStatus::as_str);
+                (phases, Some(Shown::Grpc(Grpc { status: *status, message, serving_status, ssl: *ssl })))
+            }
+            Detail::Websocket(detail) => {
+                let phases = Phases::new(&[
+                    ("connect", detail.connect),
+                    ("tls", detail.tls),
+                    ("processing", detail.processing),
+                    ("transfer", detail.transfer),
+                ]);
+                let received_excerpt = Excerpt::new(&detail.received_excerpt);
+                let shown = Websocket { status: detail.status, upgraded: detail.upgraded, received_excerpt };
+                (phases, Some(Shown::Websocket(shown)))
+            }
+            Detail::Dns(_) | Detail::Icmp(_) => (Phases(Vec::new()), None),
         };
         Self {
             time: rfc3339(run.started),

@@ -46,7 +46,14 @@ async fn start(snapshot: Snapshot, limits: Limits) -> Running {
     let (ready_sender, ready) = watch::channel(false);
     let (reload, reloads) = mpsc::channel(1);
     let telemetry = Arc::new(Telemetry::new());
-    let context = Context { state: State::default(), telemetry: Arc::clone(&telemetry), config, reload, ready };
+    let context = Context {
+        state: State::default(),
+        telemetry: Arc::clone(&telemetry),
+        config,
+        reload,
+        ready,
+        probe: super::ProbeOptions::default(),
+    };
     let snapshots = move |keep: &dyn Fn(&crate::config::Target) -> bool| Snapshot {
         taken: snapshot.taken,
         targets: snapshot.targets.iter().filter(|target| keep(&target.target)).cloned().collect(),

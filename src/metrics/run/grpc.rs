@@ -1,0 +1,56 @@
+//! What the families read off a gRPC run.
+
+use super::{flag, seconds};
+use crate::observation::{Detail, GrpcDetail, Observation, ServingStatus};
+
+fn grpc(run: &Observation) -> Option<&GrpcDetail> {
+    if let Detail::Grpc(detail) = &run.detail { Some(detail) } else { None }
+}
+
+pub(in crate::metrics) fn grpc_resolve(run: &Observation) -> Option<f64> {
+    grpc(run)?;
+    run.resolution.as_ref().map(|resolution| seconds(resolution.elapsed))
+}
+
+pub(in crate::metrics) fn grpc_connect(run: &Observation) -> Option<f64> {
+    grpc(run)?.connect.map(seconds)
+}
+
+pub(in crate::metrics) fn grpc_tls(run: &Observation) -> Option<f64> {
+    grpc(run)?.tls.map(seconds)
+}
+
+pub(in crate::metrics) fn grpc_check(run: &Observation) -> Option<f64> {
+    grpc(run)?.check.map(seconds)
+}
+
+pub(in crate::metrics) fn grpc_ssl(run: &Observation) -> Option<f64> {
+    grpc(run)?.ssl.map(flag)
+}
+
+pub(in crate::metrics) fn grpc_status_code(run: &Observation) -> Option<f64> {
+    grpc(run)?.status.map(f64::from)
+}
+
+/// One of the four is 1; all are 0 when the call ended with another status.
+fn serving(run: &Observation, which: ServingStatus) -> Option<f64> {
+    let detail = grpc(run)?;
+    detail.status?;
+    Some(flag(detail.serving == Some(which)))
+}
+
+pub(in crate::metrics) fn grpc_unknown(run: &Observation) -> Option<f64> {
+    serving(run, ServingStatus::Unknown)
+}
+
+pub(in crate::metrics) fn grpc_serving(run: &Observation) -> Option<f64> {
+    serving(run, ServingStatus::Serving)
+}
+
+pub(in crate::metrics) fn grpc_not_serving(run: &Observation) -> Option<f64> {
+    serving(run, ServingStatus::NotServing)
+}
+
+pub(in crate::metrics) fn grpc_service_unknown(run: &Observation) -> Option<f64> {
+    serving(run, ServingStatus::ServiceUnknown)
+}

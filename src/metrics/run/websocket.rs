@@ -1,0 +1,41 @@
+//! What the families read off a WebSocket run.
+
+use super::{flag, seconds};
+use crate::observation::{Detail, Observation, WebsocketDetail};
+
+fn websocket(run: &Observation) -> Option<&WebsocketDetail> {
+    if let Detail::Websocket(detail) = &run.detail { Some(detail) } else { None }
+}
+
+pub(in crate::metrics) fn websocket_resolve(run: &Observation) -> Option<f64> {
+    websocket(run)?;
+    run.resolution.as_ref().map(|resolution| seconds(resolution.elapsed))
+}
+
+pub(in crate::metrics) fn websocket_connect(run: &Observation) -> Option<f64> {
+    websocket(run)?.connect.map(seconds)
+}
+
+pub(in crate::metrics) fn websocket_tls(run: &Observation) -> Option<f64> {
+    websocket(run)?.tls.map(seconds)
+}
+
+pub(in crate::metrics) fn websocket_processing(run: &Observation) -> Option<f64> {
+    websocket(run)?.processing.map(seconds)
+}
+
+pub(in crate::metrics) fn websocket_transfer(run: &Observation) -> Option<f64> {
+    websocket(run)?.transfer.map(seconds)
+}
+
+pub(in crate::metrics) fn websocket_status_code(run: &Observation) -> Option<f64> {
+    websocket(run)?.status.map(f64::from)
+}
+
+pub(in crate::metrics) fn websocket_upgraded(run: &Observation) -> Option<f64> {
+    websocket(run)?.upgraded.map(flag)
+}
+
+pub(in crate::metrics) fn websocket_failed_regex(run: &Observation) -> Option<f64> {
+    websocket(run)?.failed_regex.map(flag)
+}

@@ -1,0 +1,217 @@
+//! Handshake and messages of one run, and what they showed.
+
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use http::header::HOST;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use url::Url;
+
+use crate::config::WebsocketSettings;
+use crate::config::tcp::{Expect, Step};
+use crate::observation::{Failure, Reason, WebsocketDetail};
+use crate::probe::dial::Transport;
+use crate::probe::tcp::template;
+use crate::probe::tls::{Stage, classify_at};
+
+/// Bytes of the largest message that is taken.
+const LARGEST: usize = 4 << 20;
+/// Bytes of messages that are kept as evidence.
+const EXCERPT: usize = 1024;
+
+pub(super) struct Talk<'a> {
+    settings: &'a WebsocketSettings,
+    detail: WebsocketDetail,
+    excerpt: Vec<u8>,
+    doing: Doing,
+}
+
+#[derive(Clone, Copy)]
+enum Doing {
+    Nothing,
+    Opening { since: Instant },
+    Talking { since: Instant, step: usize, received: bool, sending: bool },
+}
+
+type Socket = WebSocketStream<Box<dyn Transport>>;
+
+impl<'a> Talk<'a> {
+    pub(super) fn new(settings: &'a WebsocketSettings) -> Self {
+        Self { settings, detail: WebsocketDetail::default(), excerpt: Vec::new(), doing: Doing::Nothing }
+    }
+
+    pub(super) async fn run(&mut self, stream: Box<dyn Transport>, url: &Url) -> Result<(), Failure> {
+        let since = Instant::now();
+        self.doing = Doing::Opening { since };
+        let opened = self.open(stream, url).await;
+        self.detail.processing = Some(since.elapsed());
+        let mut socket = opened?;
+        let settings = self.settings;
+        if !settings.steps.is_empty() {
+            let since = Instant::now();
+            for (index, step) in settings.steps.iter().enumerate() {
+                self.doing = Doing::Talking { since, step: index + 1, received: false, sending: false };
+                let result = self.step(&mut socket, since, index + 1, step).await;
+                self.detail.transfer = Some(since.elapsed());
+                result?;
+            }
+        }
+        // Says goodbye. What cannot be sent at once is not waited for.
+        let _ = socket.close(None).now_or_never();
+        Ok(())
+    }
+
+    async fn open(&mut self, stream: Box<dyn Transport>, url: &Url) -> Result<Socket, Failure> {
+        let internal =
+            |error: &Error| Failure::new(Reason::Internal, format!("the exporter cannot make the request: {error}"));
+        let mut request = url.as_str().into_client_request().map_err(|error| internal(&error))?;
+        let headers = request.headers_mut();
+        for name in self.settings.headers.keys() {
+            if name != HOST {
+                headers.remove(name);
+            }
+        }
+        for (name, value) in &self.settings.headers {
+            if name == HOST {
+                headers.insert(name.clone(), value.clone());
+            } else {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+            Ok((socket, response)) => {
+                self.detail.status = Some(response.status().as_u16());
+                self.detail.upgraded = Some(true);
+                Ok(socket)
+            }
+            Err(Error::Http(response)) => {
+                let status = response.status().as_u16();
+                self.detail.status = Some(status);
+                self.detail.upgraded = Some(false);
+                if let Some(body) = response.body() {
+                    self.keep(body);
+                }
+                let sentence = format!("the server answered HTTP {status} instead of opening a WebSocket");
+                Err(Failure::new(Reason::HttpStatus, sentence))
+            }
+            Err(error) => Err(broken("opening the WebSocket", &error)),
+        }
+    }
+
+    async fn step(&mut self, socket: &mut Socket, since: Instant, number: usize, step: &Step) -> Result<(), Failure> {
+        let mut send = step.send.clone().unwrap_or_default();
+        match &step.expect {
+            None => {}
+            Some(Expect::Line(pattern)) => {
+                self.detail.failed_regex.get_or_insert(false);
+                let message = self.matching(socket, since, number, |bytes| pattern.is_match(bytes)).await;
+                let message = self.expected(message, number, &format!("matched {:?}", pattern.as_str()))?;
+                if let Some(captures) = pattern.regex().captures(&message) {
+                    send = template::expand(&send, pattern.regex(), &captures);
+                }
+            }
+            Some(Expect::Bytes(expected)) => {
+                self.detail.failed_regex.get_or_insert(false);
+                let message = self.matching(socket, since, number, |bytes| bytes == expected).await;
+                self.expected(message, number, "was the expected bytes")?;
+            }
+        }
+        if send.is_empty() {
+            return Ok(());
+        }
+        self.doing = Doing::Talking { since, step: number, received: false, sending: true };
+        let message = match String::from_utf8(send) {
+            Ok(text) => Message::text(text),
+            Err(bytes) => Message::binary(bytes.into_bytes()),
+        };
+        socket.send(message).await.map_err(|error| broken(&format!("step {number}: sending a message"), &error))
+    }
+
+    /// The first message that `wanted` wants; `None` when the peer closed before.
+    async fn matching(
+        &mut self,
+        socket: &mut Socket,
+        since: Instant,
+        number: usize,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            let message = match socket.next().await {
+                None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Ok(None),
+                Some(Err(error)) => return Err(broken(&format!("step {number}: reading a message"), &error)),
+                Some(Ok(message)) => message,
+            };
+            match message {
+                Message::Text(_) | Message::Binary(_) => {
+                    self.doing = Doing::Talking { since, step: number, received: true, sending: false };
+                    let bytes = message.into_data();
+                    self.keep(&bytes);
+                    if wanted(&bytes) {
+                        return Ok(Some(bytes.into()));
+                    }
+                }
+                // tungstenite answers pings by itself, with the next read.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                Message::Close(_) => return Ok(None),
+            }
+        }
+    }
+
+    fn expected(
+        &mut self,
+        message: Result<Option<Vec<u8>>, Failure>,
+        number: usize,
+        how: &str,
+    ) -> Result<Vec<u8>, Failure> {
+        message?.ok_or_else(|| {
+            self.detail.failed_regex = Some(true);
+            let sentence = format!("step {number}: the peer closed the WebSocket and no message {how}");
+            Failure::new(Reason::ExpectMismatch, sentence)
+        })
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.settings.keep_excerpt {
+            let room = EXCERPT - self.excerpt.len().min(EXCERPT);
+            self.excerpt.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    /// Why a run failed that its deadline cut off after it was connected; notes the phase that was not completed.
+    pub(super) fn out_of_time(&mut self) -> (Reason, String) {
+        match self.doing {
+            Doing::Nothing => (Reason::RequestTimeout, "connected, but nothing was asked".to_owned()),
+            Doing::Opening { since } => {
+                self.detail.processing = Some(since.elapsed());
+                (Reason::RequestTimeout, "the server did not answer the request to open a WebSocket".to_owned())
+            }
+            Doing::Talking { since, step, received, sending } => {
+                self.detail.transfer = Some(since.elapsed());
+                if sending {
+                    (Reason::RequestTimeout, format!("step {step}: the peer did not take what was sent"))
+                } else if received {
+                    (Reason::ResponseTimeout, format!("step {step}: messages came, but not the expected one"))
+                } else {
+                    (Reason::RequestTimeout, format!("step {step}: no message came"))
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> WebsocketDetail {
+        self.detail.received_excerpt = self.excerpt.into();
+        self.detail
+    }
+}
+
+fn broken(what: &str, error: &Error) -> Failure {
+    let failure = classify_at(error, Stage::Exchange);
+    let reason = failure.as_ref().map_or(Reason::ProtocolError, |failure| failure.reason);
+    // An end in the middle of a frame or of the handshake.
+    let reason = if reason == Reason::ResponseTruncated { Reason::ConnectReset } else { reason };
+    let text = failure.map_or_else(|| error.to_string().to_lowercase().into(), |failure| failure.sentence);
+    Failure::new(reason, format!("{what} failed: {text}"))
+}
