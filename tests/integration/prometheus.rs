@@ -63,7 +63,7 @@ targets:
     let scrape = scrape.replace("localhost:9815", &exporter.address.to_string());
     let config = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: ["*.rules.yml"]
+rule_files: ['*.rules.yml']
 {scrape}"
     );
     let rules = rules();
