@@ -302,6 +302,14 @@ pub static FAMILIES: &[Family] = &[
         source: Run(One(run::http_version)),
     },
     Family {
+        name: "probe_interval_seconds",
+        kind: Gauge,
+        help: "Seconds between the starts of two runs, as configured.",
+        labels: &[],
+        when: ALWAYS,
+        source: Kept(One(kept::interval)),
+    },
+    Family {
         name: "probe_ip_addr_hash",
         kind: Gauge,
         help: "FNV-1a hash (32 bits) of the address that the last run used; it changes when the address does.",

@@ -14,6 +14,10 @@ pub(super) fn up(target: &TargetSnapshot) -> Option<f64> {
     }
 }
 
+pub(super) fn interval(target: &TargetSnapshot) -> Option<f64> {
+    Some(target.target.cadence.interval().as_secs_f64())
+}
+
 pub(super) fn outage_start(target: &TargetSnapshot) -> Option<f64> {
     match target.verdict {
         Verdict::Unknown | Verdict::Up => None,

@@ -157,6 +157,7 @@ fn a_target_that_never_ran_has_its_counters_and_nothing_made_up() {
         names.into_iter().collect::<Vec<_>>(),
         [
             "probe_down_seconds_total",
+            "probe_interval_seconds",
             "probe_maintenance_seconds_total",
             "probe_outages_total",
             "probe_runs_total",

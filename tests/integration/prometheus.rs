@@ -6,7 +6,24 @@ use crate::support::peer::http;
 use crate::support::prometheus::{PACKAGE, Prometheus};
 use crate::support::{has_tool, poll};
 
-const RULES: &str = include_str!("../../alerting/prometheus/uptime.rules.yml");
+/// Every file of rules that we ship, at the pace of a test: all groups each second, and an outage is told after a second.
+fn rules() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("alerting/prometheus");
+    let mut rules = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.ends_with(".rules.yml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = ["15s", "1m", "5m"].iter().fold(text, |text, interval| {
+                text.replace(&format!("    interval: {interval}\n"), "    interval: 1s\n")
+            });
+            rules.push((name, text.replace("target:outage_seen:timestamp >= 30", "target:outage_seen:timestamp >= 1")));
+        }
+    }
+    assert!(rules.iter().any(|(_, text)| text.contains("timestamp >= 1\n")), "the first threshold is another");
+    rules
+}
 
 /// The YAML between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README.
 fn readme_yaml(name: &str) -> String {
@@ -46,10 +63,12 @@ targets:
     let scrape = scrape.replace("localhost:9815", &exporter.address.to_string());
     let config = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: [uptime.rules.yml]
+rule_files: ['*.rules.yml']
 {scrape}"
     );
-    let prometheus = Prometheus::start(&config, &[("uptime.rules.yml", RULES)]);
+    let rules = rules();
+    let files: Vec<_> = rules.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let prometheus = Prometheus::start(&config, &files);
 
     let up = prometheus.wait_until("up", |series| series.len() == 1 && series[0].value == 1.0);
     assert_eq!(up[0].label("job"), "uptime");
@@ -59,6 +78,7 @@ rule_files: [uptime.rules.yml]
         assert_eq!(series.value, 1.0);
         assert_eq!(series.label("instance"), series.label("target"), "the target is the instance: {series:?}");
         assert_eq!(series.label("region"), "eu-west");
+        assert_eq!(series.label("exporter"), exporter.address.to_string(), "which vantage it is");
         assert_eq!(series.label("exported_instance"), "");
     }
     let one = prometheus.query("probe_http_status_code{instance=\"shop\", team=\"web\"}").unwrap();
@@ -72,7 +92,12 @@ rule_files: [uptime.rules.yml]
     let reason = prometheus.wait_until("probe_failure_info", |series| series.len() == 1);
     assert_eq!(reason[0].label("reason"), "http_status");
     let alert = prometheus.wait_until("ALERTS{alertname=\"TargetDown\"}", |series| series.len() == 1);
-    assert_eq!((alert[0].label("instance"), alert[0].label("reason")), ("shop", "http_status"));
+    assert_eq!((alert[0].label("target"), alert[0].label("team")), ("shop", "web"));
+    assert_eq!((alert[0].label("region"), alert[0].label("reason")), ("", ""), "one alert over regions and reasons");
+    let reason = prometheus.wait_until("target:outage_reason:info", |series| series.len() == 1);
+    assert_eq!(reason[0].label("reason"), "http_status");
+    let scope = prometheus.wait_until("target:probe_scope:info{target=\"shop\"}", |series| series.len() == 1);
+    assert_eq!(scope[0].label("scope"), "global");
     let start = prometheus.wait_until("time() - probe_outage_start_timestamp_seconds", |series| series.len() == 1);
     assert!(start[0].value >= 0.0, "{start:?}");
 
