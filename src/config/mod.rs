@@ -18,6 +18,7 @@
 //! | `value`, `tls`, and one for each prober | the types that others import |
 
 pub mod dns;
+pub mod dns_numbers;
 mod expand;
 pub mod grpc;
 pub mod http;

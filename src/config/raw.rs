@@ -368,12 +368,13 @@ pub(super) struct RawDns {
     pub(super) query_name: Option<String>,
     pub(super) query_type: Option<String>,
     pub(super) query_class: Option<String>,
-    #[serde(rename = "recursion_desired")]
-    pub(super) _recursion_desired: Option<bool>,
+    pub(super) recursion_desired: Option<bool>,
     pub(super) valid_rcodes: Option<Vec<String>>,
     pub(super) validate_answer_rrs: Option<RawRecordRules>,
     pub(super) validate_authority_rrs: Option<RawRecordRules>,
     pub(super) validate_additional_rrs: Option<RawRecordRules>,
+    /// Ours.
+    pub(super) edns_udp_size: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
