@@ -43,6 +43,7 @@ mod units;
 pub mod unix;
 pub mod value;
 mod watch;
+pub mod web;
 pub mod websocket;
 
 use std::collections::BTreeMap;

@@ -517,7 +517,7 @@ pub static FAMILIES: &[Family] = &[
         name: "probe_target_info",
         kind: Gauge,
         help: "Always 1; what is probed, and how.",
-        labels: &["url", "module", "prober", "interval", "display_name"],
+        labels: &["url", "module", "prober", "interval", "evidence_url", "display_name"],
         when: ALWAYS,
         source: Kept(Shape::Lines(kept::target_info)),
     },

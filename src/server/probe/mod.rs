@@ -48,14 +48,20 @@ pub(super) struct Endpoint {
     config: watch::Receiver<Arc<Config>>,
     telemetry: Arc<Telemetry>,
     options: ProbeOptions,
-    /// What probers share, for the config that it was made for.
-    shared: Mutex<Option<(Arc<Config>, Arc<Shared>, Arc<Semaphore>)>>,
+    ready: Mutex<Option<Ready>>,
     history: History,
+}
+
+/// What probers share, and how many may run, for the config that they were made for.
+struct Ready {
+    config: Arc<Config>,
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
 }
 
 impl Endpoint {
     pub(super) fn new(config: watch::Receiver<Arc<Config>>, telemetry: Arc<Telemetry>, options: ProbeOptions) -> Self {
-        Self { config, telemetry, options, shared: Mutex::default(), history: History::new(options.history) }
+        Self { config, telemetry, options, ready: Mutex::default(), history: History::new(options.history) }
     }
 
     /// Answers `GET /probe`. Dropped halfway, when the caller has gone, the run ends.
@@ -118,15 +124,16 @@ impl Endpoint {
 
     /// Made anew for each config: what the system trusts may have changed with it.
     fn shared(&self, config: &Arc<Config>) -> (Arc<Shared>, Arc<Semaphore>) {
-        let mut made = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, shared, permits)) = &*made
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Ready { config: of, shared, permits }) = &*ready
             && Arc::ptr_eq(of, config)
         {
             return (Arc::clone(shared), Arc::clone(permits));
         }
         let shared = Arc::new(Shared::default());
         let permits = Arc::new(Semaphore::new(config.probe_endpoint.max_concurrent));
-        *made = Some((Arc::clone(config), Arc::clone(&shared), Arc::clone(&permits)));
+        let now = Ready { config: Arc::clone(config), shared: Arc::clone(&shared), permits: Arc::clone(&permits) };
+        *ready = Some(now);
         (shared, permits)
     }
 
