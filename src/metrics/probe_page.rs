@@ -79,7 +79,9 @@ fn incumbent_zero(family: &Family, label: &str, run: &Observation, spec: &ProbeS
             }
             _ => None,
         },
-        ProbeSpec::Tcp { .. } | ProbeSpec::Unix { .. } => None,
+        // Before 0.25 of the incumbent also when nothing was connected.
+        ProbeSpec::Tcp { .. } => zero(family.name == "probe_failed_due_to_regex"),
+        ProbeSpec::Unix { .. } => None,
         ProbeSpec::Dns { .. } => match family.name {
             "probe_dns_duration_seconds" => zero(matches!(label, "resolve" | "connect" | "request")),
             "probe_dns_answer_rrs"
@@ -91,6 +93,7 @@ fn incumbent_zero(family: &Family, label: &str, run: &Observation, spec: &ProbeS
         ProbeSpec::Icmp { .. } => zero(family.name == "probe_icmp_duration_seconds"),
         ProbeSpec::Grpc { settings, .. } => match (family.name, label) {
             ("probe_grpc_duration_seconds", "resolve") => Some(0.0),
+            ("probe_grpc_duration_seconds", "check") => zero(sent),
             ("probe_grpc_ssl", _) => Some(f64::from(u8::from(settings.tls.is_some()))),
             ("probe_grpc_status_code", _) => Some(no_grpc_status(run)),
             ("probe_grpc_healthcheck_response", _) => zero(sent),
