@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fleet::Wanted;
-use crate::config::{self, Config, ConfigErrors};
-use crate::probe::{Prober, Shared};
+use crate::config::{self, Config, ConfigErrors, ProbeSpec};
+use crate::probe::{Prober, Shared, icmp};
 use crate::state::{State, TargetState};
 
 /// What to load.
@@ -86,9 +86,22 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
             }
         }
     }
+    config.warnings.extend(missing_privilege(&config));
     if problems.is_empty() {
         Ok(Loaded { config: Arc::new(config), targets })
     } else {
         Err(LoadError::Probers(problems))
     }
+}
+
+/// ICMP takes privileges, and it is better to hear of them at the start than from the runs. No error: the other targets
+/// can do without.
+fn missing_privilege(config: &Config) -> Option<String> {
+    let targets = config.targets.iter().filter(|target| matches!(target.probe, ProbeSpec::Icmp { .. })).count();
+    if targets == 0 {
+        return None;
+    }
+    let missing = icmp::missing_privilege()?;
+    let which = if targets == 1 { "1 target cannot".to_owned() } else { format!("{targets} targets cannot") };
+    Some(format!("{which} be pinged: {missing}"))
 }

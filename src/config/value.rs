@@ -104,6 +104,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "result",
     "phase",
     "le",
+    "stat",
     "quantile",
     "version",
     "cipher",

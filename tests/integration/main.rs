@@ -7,6 +7,7 @@
 
 mod config;
 mod exposition;
+mod icmp;
 mod limits;
 mod once;
 mod outage;

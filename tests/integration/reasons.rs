@@ -11,7 +11,7 @@ use crate::support::exporter::Setup;
 use crate::support::peer::{self, End, dns, http, tcp};
 use crate::support::pki::{self, Authority};
 
-/// Reasons of probers that are not built yet.
+/// Reasons of probers that are not built yet; those of ICMP take networks with routers, which src/probe/icmp/tests has.
 const NOT_YET: &[Reason] = &[
     Reason::DnsRcode,
     Reason::DnsAnswerMismatch,

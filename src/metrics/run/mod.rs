@@ -1,8 +1,14 @@
 //! What the families read off one [`Observation`]. A fact that is not there is `None`, never zero.
 
+mod icmp;
+
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+pub(super) use self::icmp::{
+    icmp_packet_loss, icmp_packets_received, icmp_packets_sent, icmp_reply_hop_limit, icmp_resolve, icmp_rtt,
+    icmp_rtt_avg, icmp_rtt_max, icmp_rtt_mdev, icmp_rtt_min, icmp_setup,
+};
 use super::text::{Lines, is_label_name};
 use crate::observation::{Detail, HttpDetail, HttpPhases, Observation, TcpDetail};
 
