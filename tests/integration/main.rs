@@ -9,6 +9,7 @@ mod config;
 mod dropin;
 mod evidence;
 mod exposition;
+mod icmp;
 mod limits;
 mod once;
 mod outage;
