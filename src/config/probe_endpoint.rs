@@ -25,7 +25,8 @@ pub enum Modules {
     All,
 }
 
-/// Which targets a caller may name. Without any rule every one, but for [`METADATA`].
+/// Which targets a caller may name. Without any rule every one, but for the addresses at which clouds give a machine its
+/// credentials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Allow {
     pub names: Vec<Glob>,

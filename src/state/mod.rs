@@ -9,6 +9,7 @@
 
 mod changes;
 mod clock;
+mod recent;
 mod target;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -23,6 +24,7 @@ use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, Observation, Reason};
 
 pub use changes::{Changed, Changes, What};
+pub use recent::{RecentRun, RecentRuns};
 pub use target::{Change, Next, Recorded, TargetState};
 pub use timeline::{Timeline, Turn};
 
@@ -94,6 +96,8 @@ pub struct TargetSnapshot {
     pub changes: Changes,
     /// The last changes of the verdict, oldest first; at most [`Timeline::MOST`].
     pub timeline: Timeline,
+    /// The last runs, in short.
+    pub recent: RecentRuns,
     /// The operator's words.
     pub notice: Option<Arc<Notice>>,
     /// Whether a maintenance window is on; `None` for a target that has none.

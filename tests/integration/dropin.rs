@@ -328,3 +328,14 @@ fn beside_blackbox_exporter_the_answers_are_the_same() {
         assert!(used.contains(&index), "no scenario differs in {} ({})", difference.family, difference.reason);
     }
 }
+
+#[test]
+fn the_migration_page_has_every_difference() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrating-from-blackbox_exporter.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for Difference { scenarios, family, reason } in DIFFERENCES {
+        let family = family.strip_suffix('_').map_or((*family).to_owned(), |family| format!("{family}_*"));
+        let row = format!("| {scenarios} | `{family}` | {reason} |");
+        assert!(page.contains(&row), "{row}");
+    }
+}

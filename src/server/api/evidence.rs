@@ -13,7 +13,7 @@ use crate::observation::{
     RoundTrips, ServingStatus, TcpDetail, TlsSession,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
-use crate::state::{Changed, TargetSnapshot, Turn};
+use crate::state::{Changed, RecentRun, TargetSnapshot, Turn};
 
 /// One target, with what is kept of its runs.
 #[derive(Serialize)]
@@ -29,11 +29,37 @@ pub(in crate::server) struct Evidence<'a> {
     changes: Vec<Change<'a>>,
     /// The last changes of the verdict, oldest first.
     timeline: Vec<Turned>,
+    /// The last runs in short, newest first.
+    recent: Vec<Recent<'a>>,
     /// The operator's words.
     notice: Option<Words<'a>>,
     /// Whether a maintenance window is on; absent for a target without windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     maintenance: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Recent<'a> {
+    time: Option<String>,
+    elapsed_seconds: f64,
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentence: Option<&'a str>,
+}
+
+impl<'a> Recent<'a> {
+    fn new(run: &'a RecentRun) -> Self {
+        let RecentRun { time, elapsed, failure } = run;
+        Self {
+            time: rfc3339(*time),
+            elapsed_seconds: seconds(*elapsed),
+            success: failure.is_none(),
+            reason: failure.as_ref().map(|(reason, _)| reason.as_label()),
+            sentence: failure.as_ref().map(|(_, sentence)| &**sentence),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -137,6 +163,7 @@ impl<'a> Evidence<'a> {
             diagnosis: target.diagnosis.as_deref().map(Found::new),
             changes: target.changes.iter().map(Change::new).collect(),
             timeline: target.timeline.turns().iter().map(Turned::new).collect(),
+            recent: target.recent.newest().map(Recent::new).collect(),
             notice: target.notice.as_deref().map(|notice| Words {
                 cause: &notice.cause,
                 action: &notice.action,
