@@ -162,6 +162,7 @@ os.set_inheritable(listener.fileno(), True)
 if os.fork() == 0:
     os.dup2(listener.fileno(), 3)
     os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), NOTIFY_SOCKET=os.path.abspath('notify.sock'))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     os.execv(sys.argv[1], [sys.argv[1], '--config.file=config.yaml', '--web.systemd-socket'])
 while True:
     word = notify.recv(4096).decode().strip()
