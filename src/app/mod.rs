@@ -31,9 +31,9 @@ pub use loading::LoadError;
 
 use crate::config::{Config, Target};
 use crate::metrics::VantageGauge;
-use crate::probe::TargetProber;
+use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
-use crate::server::{self, ProbeOptions, ReloadRequest, Served};
+use crate::server::{self, ProbeEndpoint, ProbeOptions, ReloadRequest, Served};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::vantage::CurrentVantage;
@@ -62,6 +62,8 @@ struct Running {
     state: State,
     fleet: Fleet,
     config: channel::Sender<Arc<Config>>,
+    /// What the probers of the config share.
+    shared: channel::Sender<Arc<Shared>>,
     watch: Watch,
     vantage: CurrentVantage,
     /// The task that asks the anchors now and then; one before it may not have ended yet.
@@ -120,13 +122,15 @@ impl App {
         let (ready, ready_seen) = channel::channel(false);
         let (config, config_seen) = channel::channel(Arc::clone(&loaded.config));
 
+        let (shared, shared_seen) = channel::channel(Arc::clone(&loaded.shared));
+
         let context = server::Context {
             state: state.clone(),
             telemetry: Arc::clone(&telemetry),
+            probe: Arc::new(ProbeEndpoint::new(config_seen.clone(), shared_seen, Arc::clone(&telemetry), probe)),
             config: config_seen,
             reload,
             ready: ready_seen,
-            probe,
         };
         let mut servers = JoinSet::new();
         for listener in listeners {
@@ -143,7 +147,8 @@ impl App {
         let scheduler = Scheduler::new(Arc::clone(&telemetry), vantage.clone());
         let fleet = Fleet::new(scheduler, state.clone());
         let watch = Watch::new(&path, &loaded.config, auto_reload);
-        let mut app = Running { path, telemetry, state, fleet, config, watch, vantage, lookouts: JoinSet::new(), stop };
+        let mut app =
+            Running { path, telemetry, state, fleet, config, shared, watch, vantage, lookouts: JoinSet::new(), stop };
         app.take_over(loaded, "start");
 
         // Readiness is a latch: it says that the start is over, not that nothing is new.
@@ -229,6 +234,8 @@ impl Running {
         }
         let changes = self.fleet.apply(loaded.targets, Instant::now());
         self.state.announce(&loaded.config.notices);
+        // First, so that no new config is ever seen without it.
+        self.shared.send_replace(loaded.shared);
         self.config.send_replace(loaded.config);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.telemetry.config_loaded(Ok(now.as_secs_f64()));

@@ -17,7 +17,7 @@ use crate::observation::{
     Observation, Outcome, Reason, Resolution, ServingStatus, TcpDetail, TlsSession, WebsocketDetail,
 };
 use crate::state::{
-    Capsules, Changed, Changes, LatencyHistogram, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
+    Capsules, Changed, Changes, LatencyHistogram, Recent, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
 };
 
 /// 2026-01-02T03:04:05Z.
@@ -268,6 +268,7 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         diagnosis: None,
         changes: Changes::default(),
         timeline: Timeline::default(),
+        recent: Recent::default(),
         notice: None,
         maintenance: None,
     }

@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub use accept::Served;
 pub(crate) use api::run_json;
 pub use limits::Limits;
-pub use probe::ProbeOptions;
+pub use probe::{ProbeEndpoint, ProbeOptions};
 
 use crate::config::Config;
 use crate::state::State;
@@ -60,7 +60,7 @@ pub struct Context {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// True once every target was observed once.
     pub ready: tokio_watch::Receiver<bool>,
-    pub probe: ProbeOptions,
+    pub probe: Arc<ProbeEndpoint>,
 }
 
 /// Serves until `stop`, then lets open requests end within a bounded grace.

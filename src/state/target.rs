@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::clock::{Account, Clock};
+use super::recent::Recent;
 use super::timeline::{Timeline, Turn};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::{Notice, Target};
@@ -68,6 +69,7 @@ struct Inner {
     diagnosis: Option<Arc<Diagnosis>>,
     changes: Changes,
     timeline: Timeline,
+    recent: Recent,
     notice: Option<Arc<Notice>>,
     /// The outage was confirmed in a maintenance window, and is counted when it outlasts that.
     outage_uncounted: bool,
@@ -93,6 +95,7 @@ impl TargetState {
             diagnosis: None,
             changes: Changes::default(),
             timeline: Timeline::default(),
+            recent: Recent::default(),
             notice: None,
             outage_uncounted: false,
             retired: false,
@@ -130,6 +133,7 @@ impl TargetState {
             diagnosis: old.diagnosis.clone().filter(|_| confirmed),
             changes: old.changes.clone(),
             timeline: old.timeline.clone(),
+            recent: old.recent.clone(),
             notice: old.notice.clone(),
             outage_uncounted: old.outage_uncounted,
             retired: false,
@@ -205,6 +209,7 @@ impl TargetState {
             diagnosis: inner.diagnosis.clone(),
             changes: inner.changes.clone(),
             timeline: inner.timeline.clone(),
+            recent: inner.recent.clone(),
             notice: inner.notice.clone(),
             maintenance: (!self.target.maintenance.is_empty())
                 .then(|| self.target.maintenance.current(inner.clock.wall(now)).is_some()),
@@ -233,6 +238,7 @@ impl Inner {
         let mark = self.clock.mark();
         self.clock.adjust(mark, run.started);
         self.changes.note(run, self.last.as_deref(), self.capsules.last_good.as_deref());
+        self.recent.push(run);
         self.last = Some(Arc::clone(run));
         let (account, change, next) = match &run.outcome {
             Outcome::Up => self.record_success(target, run),

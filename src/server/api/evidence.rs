@@ -12,7 +12,7 @@ use crate::observation::{
     TcpDetail, TlsSession,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
-use crate::state::{Changed, TargetSnapshot, Turn};
+use crate::state::{Changed, RecentRun, TargetSnapshot, Turn};
 
 /// One target, with what is kept of its runs.
 #[derive(Serialize)]
@@ -28,11 +28,29 @@ pub(in crate::server) struct Evidence<'a> {
     changes: Vec<Change<'a>>,
     /// The last changes of the verdict, oldest first.
     timeline: Vec<Turned>,
+    /// The last runs in short, newest first.
+    recent: Vec<Short<'a>>,
     /// The operator's words.
     notice: Option<Words<'a>>,
     /// Whether a maintenance window is on; absent for a target without windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     maintenance: Option<bool>,
+}
+
+/// One run in short.
+#[derive(Serialize)]
+struct Short<'a> {
+    time: Option<String>,
+    elapsed_seconds: f64,
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sentence: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +107,20 @@ impl<'a> Found<'a> {
     }
 }
 
+impl<'a> Short<'a> {
+    fn new(run: &'a RecentRun) -> Self {
+        Self {
+            time: rfc3339(run.started()),
+            elapsed_seconds: seconds(run.elapsed()),
+            success: run.reason.is_none(),
+            reason: run.reason.map(Reason::as_label),
+            sentence: run.sentence(),
+            status: run.status(),
+            address: run.address.map(|address| address.to_string()),
+        }
+    }
+}
+
 impl Turned {
     fn new(turn: &Turn) -> Self {
         let Turn { time, verdict, reason } = turn;
@@ -136,6 +168,7 @@ impl<'a> Evidence<'a> {
             diagnosis: target.diagnosis.as_deref().map(Found::new),
             changes: target.changes.iter().map(Change::new).collect(),
             timeline: target.timeline.turns().iter().map(Turned::new).collect(),
+            recent: target.recent.runs().map(Short::new).collect(),
             notice: target.notice.as_deref().map(|notice| Words {
                 cause: &notice.cause,
                 action: &notice.action,
