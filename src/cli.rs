@@ -36,9 +36,25 @@ pub struct Cli {
     #[arg(long = "config.auto-reload-interval", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub auto_reload_interval: Duration,
 
-    /// Where to listen: ADDRESS:PORT, or :PORT for all addresses. May be given several times
+    /// Where to listen: ADDRESS:PORT, :PORT for all addresses, or unix:PATH. May be given several times
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9815")]
     pub listen_addresses: Vec<String>,
+
+    /// Take the sockets that systemd hands over (a .socket unit) instead of --web.listen-address
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen_addresses")]
+    pub systemd_socket: bool,
+
+    /// TLS, client certificates, users and headers of the server, in exporter-toolkit's format
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
+
+    /// The URL under which the exporter is reached from outside, for links to it [default: this machine and its port]
+    #[arg(long = "web.external-url", value_name = "URL")]
+    pub external_url: Option<String>,
+
+    /// The path below which everything is served [default: the path of --web.external-url]
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    pub route_prefix: Option<String>,
 
     /// Seconds that /probe takes off the time that Prometheus gives it, so that the answer is there in time
     #[arg(long = "timeout-offset", value_name = "SECONDS", default_value = "0.5", value_parser = offset)]

@@ -8,6 +8,7 @@ use tracing::error;
 use uptime_exporter::app::signal::StopSignals;
 use uptime_exporter::app::{self, App, logging, open_files};
 use uptime_exporter::cli::{Cli, Command};
+use uptime_exporter::server::{External, Web};
 use uptime_exporter::{once, report};
 
 /// Could not start, or ended unexpectedly; with `--once`: a target is not up.
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
     code
 }
 
+/// Of links, when there is no port to be seen: a Unix socket alone.
+const DEFAULT_PORT: u16 = 9815;
+
 async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
     if let Some(Command::Report(args)) = &cli.command {
         return match report::run(args).await {
@@ -53,6 +57,13 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         Ok(app) => app,
         Err(problems) => return fail(MISUSED, &problems.to_string()),
     };
+    let web = match &cli.web_config_file {
+        None => Web::default(),
+        Some(path) => match Web::load(path) {
+            Ok(web) => web,
+            Err(error) => return fail(MISUSED, &error.to_string()),
+        },
+    };
     if cli.config_check {
         println!("{}: ok, {}", cli.config_file.display(), app.summary());
         return ExitCode::SUCCESS;
@@ -62,11 +73,18 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         once::print(&results, cli.format.unwrap_or_default());
         return if once::all_up(&results) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     }
-    let listeners = match app::bind(&cli.listen_addresses).await {
+    let listeners = if cli.systemd_socket { app::from_systemd() } else { app::bind(&cli.listen_addresses).await };
+    let listeners = match listeners {
         Ok(listeners) => listeners,
         Err(error) => return fail(FAILED, &format!("{:#}", anyhow::Error::new(error))),
     };
-    match app.with_probe_options(cli.probe_options()).run(listeners, stop).await {
+    let port = listeners.iter().find_map(app::Listener::port).unwrap_or(DEFAULT_PORT);
+    let (url, prefix) = (cli.external_url.as_deref(), cli.route_prefix.as_deref());
+    let external = match External::new(url, prefix, port, web.is_tls()) {
+        Ok(external) => external,
+        Err(error) => return fail(MISUSED, &error.to_string()),
+    };
+    match app.with_probe_options(cli.probe_options()).with_web(web, external).run(listeners, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(error = format!("{error:#}"), "Ended unexpectedly.");

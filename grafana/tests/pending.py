@@ -8,17 +8,7 @@ turns up in README's table or in the recording rules, they say that too: give it
 METRICS = {}
 
 # Labels of families that are there already.
-LABELS = {
-    "probe_target_info": ["evidence_url"],
-}
+LABELS = {}
 
 # Recorded series.
-RECORDED = {
-    "target:probe_scope:info": """
-      label_replace(1 + 0 * (max without (region, instance, job) (probe_up) == 0), "scope", "global", "", "")
-        or ignoring (scope)
-      label_replace(1 + 0 * (min without (region, instance, job) (probe_up) == 0), "scope", "single-region", "", "")
-        or ignoring (scope)
-      label_replace(1 + 0 * min without (region, instance, job) (probe_up), "scope", "none", "", "")""",
-    "target:up:bool": "max without (region, instance, job) (probe_up)",
-}
+RECORDED = {}

@@ -19,21 +19,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-pub use listen::{BindError, bind};
+pub use listen::{BindError, Listener, bind, from_systemd};
 pub use loading::LoadError;
 
 use crate::config::{Config, Target};
 use crate::metrics::VantageGauge;
 use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
-use crate::server::{self, ProbeEndpoint, ProbeOptions, ReloadRequest, Served};
+use crate::server::{self, External, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, Web};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::vantage::CurrentVantage;
@@ -53,6 +52,8 @@ pub struct App {
     telemetry: Arc<Telemetry>,
     state: State,
     probe: ProbeOptions,
+    web: Web,
+    external: External,
 }
 
 /// The app while it runs.
@@ -84,13 +85,28 @@ impl App {
         let telemetry = Arc::new(Telemetry::new());
         let state = State::default();
         let loaded = load(Input::File(path.clone()), &state).await?;
-        Ok(Self { path, auto_reload, loaded, telemetry, state, probe: ProbeOptions::default() })
+        Ok(Self {
+            path,
+            auto_reload,
+            loaded,
+            telemetry,
+            state,
+            probe: ProbeOptions::default(),
+            web: Web::default(),
+            external: External::default(),
+        })
     }
 
     /// What the flags say about `/probe`.
     #[must_use]
     pub fn with_probe_options(self, probe: ProbeOptions) -> Self {
         Self { probe, ..self }
+    }
+
+    /// Who may talk to the server, and where it is reached from outside.
+    #[must_use]
+    pub fn with_web(self, web: Web, external: External) -> Self {
+        Self { web, external, ..self }
     }
 
     /// How much there is in the config, for people.
@@ -115,8 +131,8 @@ impl App {
     ///
     /// # Errors
     /// When a part that has to run ended by itself, or the operating system refuses signals.
-    pub async fn run(self, listeners: Vec<TcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { path, auto_reload, loaded, telemetry, state, probe } = self;
+    pub async fn run(self, listeners: Vec<Listener>, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { path, auto_reload, loaded, telemetry, state, probe, web, external } = self;
         let mut hangup = signal::reload_signal().context("cannot listen to SIGHUP")?;
         let (reload, mut reload_requests) = mpsc::channel::<ReloadRequest>(16);
         let (ready, ready_seen) = channel::channel(false);
@@ -131,10 +147,12 @@ impl App {
             config: config_seen,
             reload,
             ready: ready_seen,
+            web,
+            external,
         };
         let mut servers = JoinSet::new();
         for listener in listeners {
-            let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
+            let address = listener.address();
             info!(%address, "Listening.");
             servers.spawn(server::serve(listener, context.clone(), stop.clone()));
         }
@@ -150,6 +168,7 @@ impl App {
         let mut app =
             Running { path, telemetry, state, fleet, config, shared, watch, vantage, lookouts: JoinSet::new(), stop };
         app.take_over(loaded, "start");
+        tell_systemd(&[sd_notify::NotifyState::Ready]);
 
         // Readiness is a latch: it says that the start is over, not that nothing is new.
         let mut readiness = interval(Duration::from_millis(100));
@@ -178,6 +197,7 @@ impl App {
                 break Ok(());
             }
         };
+        tell_systemd(&[sd_notify::NotifyState::Stopping]);
         app.stop.cancel();
         app.wind_down(servers).await;
         ended
@@ -275,6 +295,13 @@ impl Running {
                 runs_cancelled, cut_off, loops, servers, "Stopped, but not everything ended within the grace."
             );
         }
+    }
+}
+
+/// Without systemd there is nobody to tell, and that is fine.
+fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "Cannot tell systemd about the state of the service.");
     }
 }
 

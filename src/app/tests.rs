@@ -46,7 +46,7 @@ fn names(state: &State) -> Vec<String> {
 
 /// An app without servers, so that a test can hold its parts.
 async fn running(file: &File) -> Running {
-    let App { path, auto_reload, loaded, telemetry, state, probe: _ } = App::load(file.path(), None).await.unwrap();
+    let App { path, auto_reload, loaded, telemetry, state, .. } = App::load(file.path(), None).await.unwrap();
     let fleet = Fleet::new(Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()), state.clone());
     let config = channel::Sender::new(Arc::clone(&loaded.config));
     let watch = Watch::new(&path, &loaded.config, auto_reload);
@@ -141,7 +141,7 @@ async fn an_app_probes_serves_reloads_and_stops() {
     let app = App::load(file.path(), None).await.unwrap();
     let state = app.state();
     let listeners = bind(&["127.0.0.1:0".to_owned()]).await.unwrap();
-    let address = listeners[0].local_addr().unwrap();
+    let address: SocketAddr = listeners[0].address().parse().unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(listeners, stop.clone()));
 
@@ -178,7 +178,7 @@ async fn without_targets_the_app_is_ready_at_once() {
     let file = File::new("targets: []\n");
     let app = App::load(file.path(), None).await.unwrap();
     let listeners = bind(&["127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned()]).await.unwrap();
-    let second = listeners[1].local_addr().unwrap();
+    let second: SocketAddr = listeners[1].address().parse().unwrap();
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(listeners, stop.clone()));
     while ready_answer(second).await.0 != 200 {

@@ -18,6 +18,7 @@
 //! | `value`, `tls`, and one for each prober | the types that others import |
 
 pub mod dns;
+pub mod dns_numbers;
 mod expand;
 pub mod grpc;
 pub mod http;
@@ -42,6 +43,7 @@ mod units;
 pub mod unix;
 pub mod value;
 mod watch;
+pub mod web;
 pub mod websocket;
 
 use std::collections::BTreeMap;

@@ -368,12 +368,13 @@ pub(super) struct RawDns {
     pub(super) query_name: Option<String>,
     pub(super) query_type: Option<String>,
     pub(super) query_class: Option<String>,
-    #[serde(rename = "recursion_desired")]
-    pub(super) _recursion_desired: Option<bool>,
+    pub(super) recursion_desired: Option<bool>,
     pub(super) valid_rcodes: Option<Vec<String>>,
     pub(super) validate_answer_rrs: Option<RawRecordRules>,
     pub(super) validate_authority_rrs: Option<RawRecordRules>,
     pub(super) validate_additional_rrs: Option<RawRecordRules>,
+    /// Ours.
+    pub(super) edns_udp_size: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -439,6 +440,44 @@ pub(super) struct RawHttpClient {
     pub(super) proxy_from_environment: Option<bool>,
     pub(super) proxy_connect_header: Option<Entries<Vec<SecretText>>>,
     pub(super) http_headers: Option<Entries<RawHeaderValues>>,
+}
+
+/// The file of `--web.config.file`, exporter-toolkit's schema.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawWeb {
+    pub(super) tls_server_config: Option<RawServerTls>,
+    pub(super) http_server_config: Option<RawWebHttp>,
+    pub(super) basic_auth_users: Option<Entries<SecretText>>,
+    pub(super) rate_limit: Option<RawRateLimit>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawServerTls {
+    pub(super) cert: Option<String>,
+    pub(super) cert_file: Option<String>,
+    pub(super) key: Option<SecretText>,
+    pub(super) key_file: Option<String>,
+    pub(super) client_auth_type: Option<String>,
+    pub(super) client_ca: Option<String>,
+    pub(super) client_ca_file: Option<String>,
+    pub(super) client_allowed_sans: Option<Vec<String>>,
+    pub(super) min_version: Option<String>,
+    pub(super) max_version: Option<String>,
+    pub(super) cipher_suites: Option<Vec<String>>,
+    pub(super) curve_preferences: Option<Vec<String>>,
+    pub(super) prefer_server_cipher_suites: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawWebHttp {
+    pub(super) http2: Option<bool>,
+    pub(super) headers: Option<Entries<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawRateLimit {
+    pub(super) interval: Option<DurationText>,
+    pub(super) burst: Option<i64>,
 }
 
 /// Every key of our own schema, and of the blocks of the probers.

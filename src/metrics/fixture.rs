@@ -13,8 +13,9 @@ use crate::config::{
     TcpSettings, TlsSettings, http::ProxySettings,
 };
 use crate::observation::{
-    AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, Failure, Finding, GrpcDetail, HttpDetail, HttpPhases,
-    Observation, Outcome, Reason, Resolution, ServingStatus, TcpDetail, TlsSession, WebsocketDetail,
+    AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, DnsDetail, DnsReply, Failure, Finding, GrpcDetail,
+    HttpDetail, HttpPhases, Observation, Outcome, Reason, Resolution, ServingStatus, TcpDetail, TlsSession,
+    WebsocketDetail,
 };
 use crate::state::{
     Capsules, Changed, Changes, LatencyHistogram, Recent, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
@@ -392,7 +393,14 @@ pub(crate) fn complete() -> Snapshot {
         failed_regex: Some(false),
         received_excerpt: Box::default(),
     };
+    let dns = DnsDetail {
+        connect: Some(ms(1)),
+        request: Some(ms(2)),
+        reply: Some(DnsReply { answers: 1, serial: Some(2_026_112_401), ..DnsReply::default() }),
+        truncated: Some(false),
+    };
     snapshot.targets.extend([
+        up(http_target("over-dns", &[region], &[]), run(Detail::Dns(Box::new(dns)))),
         up(http_target("over-grpc", &[region], &[]), run(Detail::Grpc(Box::new(grpc)))),
         up(http_target("over-websocket", &[region], &[]), run(Detail::Websocket(Box::new(websocket)))),
     ]);

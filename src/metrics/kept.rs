@@ -117,12 +117,14 @@ pub(super) fn latency(target: &TargetSnapshot, lines: &mut Lines<'_>) {
 
 pub(super) fn target_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     let target = &target.target;
+    let evidence_url = lines.evidence_url(target.name.as_str());
     lines.sample(
         &[
             ("url", &target.address),
             ("module", &target.module),
             ("prober", target.probe.prober()),
             ("interval", &prometheus_duration(target.cadence.interval())),
+            ("evidence_url", &evidence_url),
             ("display_name", target.display_name.as_deref().unwrap_or(target.name.as_str())),
         ],
         1.0,

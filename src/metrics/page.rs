@@ -28,6 +28,8 @@ pub struct Page {
     sections: Vec<Section>,
     /// The target at which the present section goes on.
     row: usize,
+    /// The URL of pages of targets, up to the name; empty when there is none.
+    evidence: String,
     /// Whether the present section's HELP and TYPE lines were written.
     headed: bool,
 }
@@ -109,11 +111,18 @@ impl Page {
             columns: Vec::new(),
             sections: Vec::new(),
             row: 0,
+            evidence: String::new(),
             headed: false,
         };
         page.lay_out(own);
         page.fill();
         page
+    }
+
+    /// Names the page of each target, which is below this URL.
+    #[must_use]
+    pub fn linking(self, targets: &str) -> Self {
+        Self { evidence: targets.to_owned(), ..self }
     }
 
     /// Puts sections in order of name, and makes the columns.
@@ -217,7 +226,7 @@ impl Page {
             let target = &self.targets[row];
             let labels = &self.labels[self.label_start(row)..self.label_ends[row]];
             let has_label = |name: &str| name == "target" || target.target.labels.value(name).is_some();
-            let mut lines = Lines::new(out, family, &mut self.headed, labels, &has_label);
+            let mut lines = Lines::new(out, family, &mut self.headed, labels, &has_label).linking(&self.evidence);
             match &family.source {
                 Source::Run(Shape::Lines(write)) => {
                     if let Some(run) = &target.last {

@@ -1,6 +1,11 @@
 //! The text format, version 0.0.4: escaping, numbers, lines.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::family::Family;
+
+/// In a path segment, RFC 3986 section 3.3: all but unreserved characters are encoded.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Writes a label value with the escapes of the format: backslash, double quote, line feed.
 pub(super) fn push_escaped(out: &mut Vec<u8>, value: &str) {
@@ -81,6 +86,7 @@ pub(super) struct Lines<'a> {
     /// The target's labels, escaped, without braces.
     labels: &'a [u8],
     names: &'a dyn Fn(&str) -> bool,
+    evidence: &'a str,
 }
 
 impl<'a> Lines<'a> {
@@ -92,7 +98,20 @@ impl<'a> Lines<'a> {
         labels: &'a [u8],
         has_label: &'a dyn Fn(&str) -> bool,
     ) -> Self {
-        Self { out, family, headed, labels, names: has_label }
+        Self { out, family, headed, labels, names: has_label, evidence: "" }
+    }
+
+    /// With the URL of pages of targets, up to the name.
+    pub(super) fn linking(self, evidence: &'a str) -> Self {
+        Self { evidence, ..self }
+    }
+
+    /// The URL of the page of a target.
+    pub(super) fn evidence_url(&self, name: &str) -> String {
+        if self.evidence.is_empty() {
+            return String::new();
+        }
+        format!("{}{}", self.evidence, utf8_percent_encode(name, SEGMENT))
     }
 
     /// Whether the target has a label of this name.

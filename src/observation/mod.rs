@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use self::diagnosis::{Attempt, Diagnosis, Finding};
-pub use self::dns::DnsDetail;
+pub use self::dns::{DnsDetail, DnsReply};
 pub use self::grpc::{GrpcDetail, ServingStatus};
 pub use self::http::{HttpDetail, HttpPhases};
 pub use self::icmp::IcmpDetail;

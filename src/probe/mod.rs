@@ -85,7 +85,7 @@ impl Prober {
                 Self::Tcp(tcp::TcpProber::new(Arc::clone(settings), address.clone(), shared)?)
             }
             ProbeSpec::Dns { settings, server } => {
-                Self::Dns(dns::DnsProber::new(Arc::clone(settings), server.clone(), shared)?)
+                Self::Dns(dns::DnsProber::new(Arc::clone(settings), server, shared)?)
             }
             ProbeSpec::Icmp { settings, host } => {
                 Self::Icmp(icmp::IcmpProber::new(Arc::clone(settings), host.clone(), shared)?)

@@ -9,7 +9,8 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,59 @@ use tracing::{debug, error, warn};
 use super::Limits;
 use super::routes::Site;
 use super::watch::{Activity, Overdue, Watched};
+
+/// Where connections come from.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl Listener {
+    /// For people.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string()),
+            Self::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                path.map_or_else(|| "unix:?".to_owned(), |path| format!("unix:{}", path.display()))
+            }
+        }
+    }
+
+    /// Of TCP.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(socket, _)| Socket::Tcp(socket)),
+            Self::Unix(listener) => listener.accept().await.map(|(socket, _)| Socket::Unix(socket)),
+        }
+    }
+}
+
+/// A connection as it was accepted.
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A connection, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// How serving went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +94,7 @@ struct Open {
 
 /// Accepts until `stop`. The loop never ends by itself: an error of one connection is that connection's, and
 /// when the process is out of files it waits a little.
-pub(super) async fn run(listener: TcpListener, site: Arc<Site>, limits: Limits, stop: CancellationToken) -> Served {
+pub(super) async fn run(listener: Listener, site: Arc<Site>, limits: Limits, stop: CancellationToken) -> Served {
     let builder = Arc::new(builder(&limits));
     let mut tasks = JoinSet::new();
     let mut open: HashMap<Id, Open> = HashMap::new();
@@ -57,7 +111,7 @@ pub(super) async fn run(listener: TcpListener, site: Arc<Site>, limits: Limits, 
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, _)) => {
+            Ok(socket) => {
                 exhausted = false;
                 served.connections += 1;
                 if open.len() >= limits.connections && !evict(&mut open) {
@@ -121,16 +175,37 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
 
 /// Serves one connection until it ends, has had its time, or `stop` and its requests are done.
 async fn connection(
-    socket: TcpStream,
+    socket: Socket,
     activity: Activity,
     builder: Arc<auto::Builder<TokioExecutor>>,
     site: Arc<Site>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    // A page is written in large pieces; waiting to fill a segment only delays its end.
-    let _ = socket.set_nodelay(true);
-    let socket = TokioIo::new(Watched::new(socket, activity.clone()));
+    let socket: Box<dyn Stream> = match socket {
+        Socket::Tcp(socket) => {
+            // A page is written in large pieces; waiting to fill a segment only delays its end.
+            let _ = socket.set_nodelay(true);
+            Box::new(Watched::new(socket, activity.clone()))
+        }
+        Socket::Unix(socket) => Box::new(Watched::new(socket, activity.clone())),
+    };
+    let socket = match site.web().acceptor().await {
+        None => socket,
+        Some(acceptor) => {
+            // As long as a head may take; a stop does not wait for a handshake.
+            let handshake = tokio::time::timeout(limits.head, acceptor.accept(socket));
+            match stop.run_until_cancelled(handshake).await {
+                Some(Ok(Ok(stream))) => Box::new(stream) as Box<dyn Stream>,
+                Some(Ok(Err(error))) => {
+                    debug!(%error, "TLS handshake failed.");
+                    return;
+                }
+                Some(Err(_)) | None => return,
+            }
+        }
+    };
+    let socket = TokioIo::new(socket);
     let requests = activity.clone();
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let in_flight = requests.request(request.version());
@@ -193,7 +268,9 @@ fn evict(open: &mut HashMap<Id, Open>) -> bool {
 }
 
 /// Says so and hangs up, without waiting for anything.
-fn refuse(socket: TcpStream) {
+fn refuse(socket: Socket) {
+    // To a client that wants TLS, or is on this machine, an end says as much.
+    let Socket::Tcp(socket) = socket else { return };
     // A fresh socket's buffer takes so little at once; where it does not, the client sees the end all the same.
     if let Ok(mut socket) = socket.into_std() {
         let _ = socket.write(BUSY);

@@ -9,6 +9,7 @@
 //! | `GET /targets/NAME` | the same as a page for people: what an alert links to |
 //! | `GET /probe` | one run of `module=` against `target=`, as blackbox_exporter; `hostname=`, `debug=true` |
 //! | `GET /logs` | the last of those runs: `id=`, or `target=` with `module=` |
+//! | `GET /runbooks/NAME` | what to do about a reason or an alert, as Markdown |
 //! | `GET /config` | the effective config, secrets masked |
 //! | `GET /-/healthy` | 200 while the process serves |
 //! | `GET /-/ready` | 200 once every target was observed, else 503 |
@@ -23,26 +24,30 @@
 mod accept;
 mod api;
 mod body;
+mod external;
 mod html;
 mod limits;
 mod probe;
 mod routes;
+mod runbooks;
 mod text;
 mod watch;
+mod web;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch as tokio_watch};
 use tokio_util::sync::CancellationToken;
 
-pub use accept::Served;
+pub use accept::{Listener, Served};
 pub(crate) use api::run_json;
+pub use external::{External, ExternalUrlError};
 pub use limits::Limits;
 pub use probe::{ProbeEndpoint, ProbeOptions};
+pub use web::{Web, WebError};
 
 use crate::config::Config;
 use crate::state::State;
@@ -61,14 +66,17 @@ pub struct Context {
     /// True once every target was observed once.
     pub ready: tokio_watch::Receiver<bool>,
     pub probe: Arc<ProbeEndpoint>,
+    /// TLS, passwords, headers.
+    pub web: Web,
+    pub external: External,
 }
 
 /// Serves until `stop`, then lets open requests end within a bounded grace.
-pub async fn serve(listener: TcpListener, context: Context, stop: CancellationToken) -> Served {
+pub async fn serve(listener: Listener, context: Context, stop: CancellationToken) -> Served {
     serve_within(listener, context, Limits::default(), stop).await
 }
 
 /// [`serve`] with limits of the caller's choice.
-pub async fn serve_within(listener: TcpListener, context: Context, limits: Limits, stop: CancellationToken) -> Served {
+pub async fn serve_within(listener: Listener, context: Context, limits: Limits, stop: CancellationToken) -> Served {
     accept::run(listener, Arc::new(routes::Site::new(context, limits)), limits, stop).await
 }

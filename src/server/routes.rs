@@ -14,9 +14,10 @@ use tokio::time::{Instant, timeout};
 
 use super::body::{Body, Content, Counted, Pieces, accepts_gzip, cut};
 use super::probe::ProbeEndpoint;
+use super::runbooks;
 use super::text::{Answer, answer, plain, refusal};
 use super::watch::InFlight;
-use super::{Context, Limits, ReloadRequest, api, html};
+use super::{Context, External, Limits, ReloadRequest, Web, api, html};
 use crate::config::{Config, Target};
 use crate::metrics::{self, Page, Selection, TargetCount};
 use crate::state::{Snapshot, TargetSnapshot, Verdict};
@@ -35,12 +36,15 @@ pub(super) struct Site {
     limits: Limits,
     pages: Arc<Semaphore>,
     probe: Arc<ProbeEndpoint>,
+    web: Web,
+    external: External,
 }
 
 const TARGETS: &str = "/api/v1/targets";
 const TARGET: &str = "/api/v1/targets/";
 /// The page of one target, for people.
 const PAGE: &str = "/targets/";
+const RUNBOOK: &str = "/runbooks/";
 
 impl Site {
     pub(super) fn new(context: Context, limits: Limits) -> Self {
@@ -50,18 +54,22 @@ impl Site {
 
     /// The seam for tests: snapshots from elsewhere than the context's state.
     pub(super) fn with_snapshots(context: Context, limits: Limits, snapshots: Snapshots) -> Self {
-        let Context { state: _, telemetry, config, reload, ready, probe } = context;
+        let Context { state: _, telemetry, config, reload, ready, probe, web, external } = context;
         let configs = config.clone();
         if let Ok(count) = TargetCount::new(move || configs.borrow().targets.len()) {
             // Registered already when the exporter serves on a second address.
             let _ = telemetry.registry.register(Box::new(count));
         }
         let pages = Arc::new(Semaphore::new(limits.pages));
-        Self { snapshots, telemetry, config, reload, ready, limits, pages, probe }
+        Self { snapshots, telemetry, config, reload, ready, limits, pages, probe, web, external }
     }
 
     pub(super) fn count(&self, status: StatusCode) {
         self.telemetry.http_requests.with_label_values(&[status.as_str()]).inc();
+    }
+
+    pub(super) fn web(&self) -> &Web {
+        &self.web
     }
 
     pub(super) fn panicked(&self) {
@@ -76,14 +84,24 @@ impl Site {
     pub(super) async fn answer<B>(&self, request: Request<B>, in_flight: InFlight) -> Response<Body> {
         let counted = Counted::new(self.in_flight());
         let (head, _) = request.into_parts();
-        let mut answer = self.route(&head).await;
+        let mut answer = match self.web.admit(&head).await {
+            Ok(()) => self.route(&head).await,
+            Err(refused) => *refused,
+        };
         finish(&head, &mut answer);
+        self.web.add_headers(answer.headers_mut());
         self.count(answer.status());
         answer.map(|content| Body::new(content, in_flight, counted))
     }
 
     async fn route(&self, head: &Parts) -> Answer {
-        let path = head.uri.path();
+        let whole = head.uri.path();
+        if let Some(root) = self.external.root(whole) {
+            return redirect(&root);
+        }
+        let Some(path) = self.external.strip(whole) else {
+            return refusal(whole, StatusCode::NOT_FOUND, "nothing is here; everything is below --web.route-prefix");
+        };
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
         match (method, path) {
             (&Method::GET, "/") => self.index(),
@@ -93,6 +111,7 @@ impl Site {
             (&Method::GET, TARGETS) => self.targets(head),
             (&Method::GET, path) if path.starts_with(TARGET) => self.target(&path[TARGET.len()..]),
             (&Method::GET, path) if path.starts_with(PAGE) => self.target_page(&path[PAGE.len()..]),
+            (&Method::GET, path) if path.starts_with(RUNBOOK) => runbook(&path[RUNBOOK.len()..]),
             (&Method::GET, "/config") => self.config(),
             (&Method::GET, "/-/healthy") => plain(StatusCode::OK, "Healthy"),
             (&Method::GET, "/-/ready") => self.ready(),
@@ -114,7 +133,7 @@ impl Site {
             return plain(StatusCode::NOT_FOUND, format!("no target is named {}", names.join(" or ")));
         }
         let own = if selection.has_own() { self.telemetry.registry.gather() } else { Vec::new() };
-        let page = Page::new(snapshot, &own);
+        let page = Page::new(snapshot, &own).linking(&self.external.targets());
         self.telemetry.render_seconds.inc_by(start.elapsed().as_secs_f64());
         answer(StatusCode::OK, metrics::CONTENT_TYPE, self.pieces(page, Some(permit)))
     }
@@ -228,6 +247,23 @@ impl Site {
     }
 }
 
+/// As text: readable as it is, and no more markup to trust.
+fn runbook(name: &str) -> Answer {
+    let name = if name.is_empty() { "README" } else { name };
+    match runbooks::find(name) {
+        Some(text) => answer(StatusCode::OK, super::text::TEXT, Content::Whole(text.into())),
+        None => plain(StatusCode::NOT_FOUND, format!("there is no runbook {name:?}; /runbooks/ lists them")),
+    }
+}
+
+fn redirect(to: &str) -> Answer {
+    let mut answer = plain(StatusCode::FOUND, format!("See {to}"));
+    if let Ok(to) = HeaderValue::from_str(to) {
+        answer.headers_mut().insert(http::header::LOCATION, to);
+    }
+    answer
+}
+
 fn query(head: &Parts) -> url::form_urlencoded::Parse<'_> {
     url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
 }
@@ -244,7 +280,7 @@ fn elsewhere(path: &str) -> Answer {
     let allowed = match path {
         "/" | "/metrics" | "/probe" | "/logs" | TARGETS | "/config" | "/-/healthy" | "/-/ready" => "GET, HEAD",
         "/-/reload" => "POST",
-        path if path.starts_with(TARGET) || path.starts_with(PAGE) => "GET, HEAD",
+        path if path.starts_with(TARGET) || path.starts_with(PAGE) || path.starts_with(RUNBOOK) => "GET, HEAD",
         _ => {
             return refusal(
                 path,

@@ -19,3 +19,4 @@ mod report;
 mod stop;
 mod support;
 mod vantage;
+mod web;

@@ -149,6 +149,16 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     Ok(bare.to_owned())
 }
 
+/// A URL for DNS over HTTPS; `None` when it is none.
+///
+/// # Errors
+/// A sentence in which credentials are masked.
+pub(super) fn https_url(text: &str) -> Option<Result<url::Url, String>> {
+    let trimmed = text.trim();
+    trimmed.get(..8).filter(|scheme| scheme.eq_ignore_ascii_case("https://"))?;
+    Some(http_url(trimmed).map(|(url, _)| url))
+}
+
 /// The path of a Unix socket.
 ///
 /// # Errors

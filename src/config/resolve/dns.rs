@@ -1,122 +1,16 @@
 //! The `dns` block.
 
+use hickory_resolver::proto::rr::Name;
+
 use super::{Resolver, tls};
+use crate::config::dns::{DnsTransport, RecordRules};
+use crate::config::dns_numbers::{CLASSES, RCODES, TYPES};
 use crate::config::problem::{At, list_of, nearest, shorten};
 use crate::config::raw::{RawDns, RawRecordRules};
 use crate::config::{DnsServers, DnsSettings};
 
-const CLASSES: &[&str] = &["IN", "CS", "CH", "HS", "NONE", "ANY"];
-
-const RCODES: &[&str] = &[
-    "NOERROR",
-    "FORMERR",
-    "SERVFAIL",
-    "NXDOMAIN",
-    "NOTIMP",
-    "REFUSED",
-    "YXDOMAIN",
-    "YXRRSET",
-    "NXRRSET",
-    "NOTAUTH",
-    "NOTZONE",
-    "DSOTYPENI",
-    "BADSIG",
-    "BADVERS",
-    "BADKEY",
-    "BADTIME",
-    "BADMODE",
-    "BADNAME",
-    "BADALG",
-    "BADTRUNC",
-    "BADCOOKIE",
-];
-
-const TYPES: &[&str] = &[
-    "A",
-    "AAAA",
-    "AFSDB",
-    "AMTRELAY",
-    "ANY",
-    "APL",
-    "ATMA",
-    "AVC",
-    "AXFR",
-    "CAA",
-    "CDNSKEY",
-    "CDS",
-    "CERT",
-    "CNAME",
-    "CSYNC",
-    "DHCID",
-    "DLV",
-    "DNAME",
-    "DNSKEY",
-    "DS",
-    "EID",
-    "EUI48",
-    "EUI64",
-    "GID",
-    "GPOS",
-    "HINFO",
-    "HIP",
-    "HTTPS",
-    "IPSECKEY",
-    "ISDN",
-    "IXFR",
-    "KEY",
-    "KX",
-    "L32",
-    "L64",
-    "LOC",
-    "LP",
-    "MAILA",
-    "MAILB",
-    "MB",
-    "MD",
-    "MF",
-    "MG",
-    "MINFO",
-    "MR",
-    "MX",
-    "NAPTR",
-    "NID",
-    "NIMLOC",
-    "NINFO",
-    "NS",
-    "NSAP-PTR",
-    "NSEC",
-    "NSEC3",
-    "NSEC3PARAM",
-    "NULL",
-    "NXT",
-    "OPENPGPKEY",
-    "OPT",
-    "PTR",
-    "PX",
-    "RKEY",
-    "RP",
-    "RRSIG",
-    "RT",
-    "SIG",
-    "SMIMEA",
-    "SOA",
-    "SPF",
-    "SRV",
-    "SSHFP",
-    "SVCB",
-    "TA",
-    "TALINK",
-    "TKEY",
-    "TLSA",
-    "TSIG",
-    "TXT",
-    "UID",
-    "UINFO",
-    "UNSPEC",
-    "URI",
-    "X25",
-    "ZONEMD",
-];
+const ANY: u16 = 255;
+const IN: u16 = 1;
 
 pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) -> DnsSettings {
     let RawDns {
@@ -129,61 +23,119 @@ pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) -> DnsSettings
         query_name,
         query_type,
         query_class,
-        _recursion_desired: _,
+        recursion_desired,
         valid_rcodes,
         validate_answer_rrs,
         validate_authority_rrs,
         validate_additional_rrs,
+        edns_udp_size,
     } = raw;
-    let ip = r.ip(preferred_ip_protocol, ip_protocol_fallback, at);
-    r.source_address(source_ip_address, at);
-    r.required(query_name, &at.key("query_name"));
-    let transport = transport_protocol.filter(|text| !text.is_empty());
-    if let Some(text) = &transport {
-        one_of(text, &["udp", "tcp"], "a transport", &at.key("transport_protocol"), r);
+    let over_tls = dns_over_tls.unwrap_or(false);
+    let valid_rcodes: Vec<u16> = valid_rcodes
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+        .filter_map(|(index, text)| number(text, RCODES, "an rcode", &at.key("valid_rcodes").index(index), r))
+        .collect();
+    DnsSettings {
+        ip: r.ip(preferred_ip_protocol, ip_protocol_fallback, at),
+        source_address: r.source_address(source_ip_address, at),
+        query_name: name(query_name, &at.key("query_name"), r),
+        transport: transport(transport_protocol, over_tls, at, r),
+        tls: tls::tls(tls_config, &at.key("tls_config"), r),
+        query_type: query_type
+            .filter(|text| !text.is_empty())
+            .and_then(|text| number(&text, TYPES, "a record type", &at.key("query_type"), r))
+            .unwrap_or(ANY),
+        query_class: query_class
+            .filter(|text| !text.is_empty())
+            .and_then(|text| number(&text, CLASSES, "a class", &at.key("query_class"), r))
+            .unwrap_or(IN),
+        recursion_desired: recursion_desired.unwrap_or(true),
+        valid_rcodes: if valid_rcodes.is_empty() { vec![0] } else { valid_rcodes },
+        answer: rules(validate_answer_rrs, &at.key("validate_answer_rrs"), r),
+        authority: rules(validate_authority_rrs, &at.key("validate_authority_rrs"), r),
+        additional: rules(validate_additional_rrs, &at.key("validate_additional_rrs"), r),
+        edns_udp_size: edns_udp_size.and_then(|size| udp_size(size, &at.key("edns_udp_size"), r)),
+        dns_servers: DnsServers::System,
+        keep_excerpt: true,
     }
-    if dns_over_tls == Some(true) && transport.as_deref() != Some("tcp") {
-        r.problems.add(&at.key("dns_over_tls"), "needs transport_protocol: tcp");
-    }
-    let tls = tls::tls(tls_config, &at.key("tls_config"), r);
-    if let Some(text) = query_type.filter(|text| !text.is_empty()) {
-        one_of(&text, TYPES, "a record type", &at.key("query_type"), r);
-    }
-    if let Some(text) = query_class.filter(|text| !text.is_empty()) {
-        one_of(&text, CLASSES, "a class", &at.key("query_class"), r);
-    }
-    for (index, text) in valid_rcodes.unwrap_or_default().iter().enumerate() {
-        one_of(text, RCODES, "an rcode", &at.key("valid_rcodes").index(index), r);
-    }
-    for (key, rules) in [
-        ("validate_answer_rrs", validate_answer_rrs),
-        ("validate_authority_rrs", validate_authority_rrs),
-        ("validate_additional_rrs", validate_additional_rrs),
-    ] {
-        let RawRecordRules {
-            fail_if_matches_regexp,
-            fail_if_all_match_regexp,
-            fail_if_not_matches_regexp,
-            fail_if_none_matches_regexp,
-        } = rules.unwrap_or_default();
-        let at = at.key(key);
-        r.patterns(fail_if_matches_regexp, &at.key("fail_if_matches_regexp"));
-        r.patterns(fail_if_all_match_regexp, &at.key("fail_if_all_match_regexp"));
-        r.patterns(fail_if_not_matches_regexp, &at.key("fail_if_not_matches_regexp"));
-        r.patterns(fail_if_none_matches_regexp, &at.key("fail_if_none_matches_regexp"));
-    }
-    DnsSettings { dns_servers: DnsServers::System, ip, tls, keep_excerpt: true }
 }
 
-fn one_of(text: &str, known: &[&str], what: &str, at: &At<'_>, r: &mut Resolver<'_>) {
-    if known.contains(&text) {
-        return;
+fn name(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Name {
+    let Some(text) = r.required(raw, at) else { return Name::root() };
+    match Name::from_ascii(&text) {
+        Ok(mut name) => {
+            name.set_fqdn(true);
+            name
+        }
+        Err(error) => {
+            r.problems.add(at, format!("{:?} can be no DNS name: {error}", shorten(&text)));
+            Name::root()
+        }
     }
+}
+
+fn transport(raw: Option<String>, over_tls: bool, at: &At<'_>, r: &mut Resolver<'_>) -> DnsTransport {
+    let text = raw.filter(|text| !text.is_empty());
+    let transport = match text.as_deref() {
+        None | Some("udp") => DnsTransport::Udp,
+        Some("tcp") => DnsTransport::Tcp,
+        Some(other) => {
+            let message = format!("{:?} is not a transport; known are udp and tcp", shorten(other));
+            r.problems.add(&at.key("transport_protocol"), message);
+            DnsTransport::Udp
+        }
+    };
+    if !over_tls {
+        return transport;
+    }
+    if transport != DnsTransport::Tcp {
+        r.problems.add(&at.key("dns_over_tls"), "needs transport_protocol: tcp");
+    }
+    DnsTransport::Tls
+}
+
+fn udp_size(size: i64, at: &At<'_>, r: &mut Resolver<'_>) -> Option<u16> {
+    const LEAST: u16 = 512;
+    let good = u16::try_from(size).ok().filter(|size| *size >= LEAST);
+    if good.is_none() {
+        r.problems.add(at, format!("{size} is not from {LEAST} to {} bytes; 1232 fits every path", u16::MAX));
+    }
+    good
+}
+
+fn rules(raw: Option<RawRecordRules>, at: &At<'_>, r: &mut Resolver<'_>) -> RecordRules {
+    let RawRecordRules {
+        fail_if_matches_regexp,
+        fail_if_all_match_regexp,
+        fail_if_not_matches_regexp,
+        fail_if_none_matches_regexp,
+    } = raw.unwrap_or_default();
+    if fail_if_all_match_regexp.as_ref().is_some_and(|list| !list.is_empty()) {
+        let message = "fails when a record does NOT match, as with blackbox_exporter; fail_if_not_matches_regexp says so by its name";
+        r.warn(&at.key("fail_if_all_match_regexp"), message);
+    }
+    RecordRules {
+        fail_if_matches: r.patterns(fail_if_matches_regexp, &at.key("fail_if_matches_regexp")),
+        fail_if_all_match: r.patterns(fail_if_all_match_regexp, &at.key("fail_if_all_match_regexp")),
+        fail_if_not_matches: r.patterns(fail_if_not_matches_regexp, &at.key("fail_if_not_matches_regexp")),
+        fail_if_none_matches: r.patterns(fail_if_none_matches_regexp, &at.key("fail_if_none_matches_regexp")),
+    }
+}
+
+/// The number that a name stands for.
+fn number(text: &str, known: &[(&str, u16)], what: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<u16> {
+    if let Some((_, number)) = known.iter().find(|(name, _)| *name == text) {
+        return Some(*number);
+    }
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
     let shown = shorten(text);
-    let hint = match nearest(text, known.iter().copied()) {
+    let hint = match nearest(text, names.iter().copied()) {
         Some(near) => format!("did you mean {near}?"),
-        None if known.len() <= 6 => format!("known are {}", list_of(known)),
-        None => format!("known are such as {}", list_of(&known[..4])),
+        None if names.len() <= 6 => format!("known are {}", list_of(&names)),
+        None => format!("known are such as {}", list_of(&names[..4])),
     };
     r.problems.add(at, format!("{shown:?} is not {what}; {hint}"));
+    None
 }

@@ -11,6 +11,7 @@
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
 //! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` | the blocks of the modules |
+//! | `web` | the file of `--web.config.file` |
 //! | `address` `cel` `files` | a target's address, CEL expressions, named files |
 
 mod address;
@@ -32,6 +33,7 @@ mod target_files;
 mod tcp;
 mod tls;
 mod unix;
+mod web;
 mod websocket;
 
 use std::net::IpAddr;
@@ -42,6 +44,7 @@ use std::time::Duration;
 use self::files::Files;
 pub(super) use self::module::probe_spec;
 use self::tls::PemCache;
+pub(super) use self::web::web;
 use super::expand::{Environment, expand};
 use super::load::{Format, parse};
 use super::masked::{masked_modules, masked_yaml};
@@ -60,19 +63,36 @@ struct Resolver<'e> {
     pem: PemCache,
 }
 
-/// The whole file, resolved.
-pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<Config, ConfigErrors> {
+/// A file parsed, its variables not expanded yet, and what takes note of its problems.
+fn parsed<'e>(
+    source: &Source,
+    environment: Environment<'e>,
+) -> Result<(Resolver<'e>, Node, At<'static>), ConfigErrors> {
     let mut problems = Problems::default();
     let main = problems.file(source.path.clone());
     problems.file_text(main, source.text.clone());
     let base = source.path.parent().map(Path::to_owned).unwrap_or_default();
     let mut r =
         Resolver { problems, warnings: Vec::new(), files: Files::new(base), environment, pem: PemCache::default() };
+    match parse(&source.text, Format::Yaml, main, &mut r.problems) {
+        Some(root) => Ok((r, root, At::root(main))),
+        None => Err(r.problems.into_errors()),
+    }
+}
 
-    let Some(mut root) = parse(&source.text, Format::Yaml, main, &mut r.problems) else {
-        return Err(r.problems.into_errors());
-    };
-    let at = At::root(main);
+/// A file parsed and expanded.
+fn start<'e>(source: &Source, environment: Environment<'e>) -> Result<(Resolver<'e>, Node, At<'static>), ConfigErrors> {
+    let (mut r, mut root, at) = parsed(source, environment)?;
+    expand(&mut root, environment, &at, &mut r.problems);
+    if matches!(root, Node::Null) {
+        root = Node::Map(Vec::new());
+    }
+    Ok((r, root, at))
+}
+
+/// The whole file, resolved.
+pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<Config, ConfigErrors> {
+    let (mut r, mut root, at) = parsed(source, environment)?;
     if matches!(&root, Node::Null) || matches!(&root, Node::Map(entries) if entries.is_empty()) {
         let least = "targets: [{name: example, target: \"https://example.com/\"}]";
         r.problems.add(&at, format!("has no config in it; the least that works is {least}"));

@@ -396,7 +396,10 @@ pub(super) fn spec_of(settings: &ModuleSettings, target: &str) -> Result<ProbeSp
             Ok(ProbeSpec::Tcp { settings: Arc::clone(settings), address: address::host_port(target)? })
         }
         ModuleSettings::Dns(settings) => {
-            let server = DnsServer::Host(address::host_port_or(target, 53)?);
+            let server = match address::https_url(target) {
+                Some(url) => DnsServer::Url(url?),
+                None => DnsServer::Host(address::host_port_or(target, settings.transport.default_port())?),
+            };
             Ok(ProbeSpec::Dns { settings: Arc::clone(settings), server })
         }
         ModuleSettings::Icmp(settings) => {

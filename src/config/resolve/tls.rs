@@ -21,7 +21,7 @@ pub(super) struct PemCache {
 }
 
 /// PEM with the key that it came by.
-struct Pem {
+pub(super) struct Pem {
     key: &'static str,
     /// The file's name, for messages.
     shown: String,
@@ -92,7 +92,7 @@ pub(super) fn tls(raw: Option<RawTls>, at: &At<'_>, r: &mut Resolver<'_>) -> Tls
     }
 }
 
-enum Source {
+pub(super) enum Source {
     None,
     Pem(Pem),
     /// Given, but not to be had; said already.
@@ -100,7 +100,7 @@ enum Source {
 }
 
 impl Source {
-    fn pem(self) -> Option<Pem> {
+    pub(super) fn pem(self) -> Option<Pem> {
         match self {
             Self::Pem(pem) => Some(pem),
             Self::None | Self::Bad => None,
@@ -109,7 +109,7 @@ impl Source {
 }
 
 /// The one of `key`, `key_file` and `key_ref` that is given.
-fn source(
+pub(super) fn source(
     inline: Option<String>,
     file: Option<String>,
     reference: Option<String>,
@@ -159,7 +159,7 @@ fn certificates(pem: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Vec<Cert
     None
 }
 
-fn roots(pem: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Arc<[CertificateDer<'static>]>> {
+pub(super) fn roots(pem: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Arc<[CertificateDer<'static>]>> {
     let hash: [u8; 32] = Sha256::digest(&pem.bytes).into();
     if let Some(known) = r.pem.roots.get(&hash) {
         return Some(Arc::clone(known));
@@ -174,7 +174,7 @@ fn roots(pem: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Arc<[Certificat
     Some(roots)
 }
 
-fn identity(cert: &Pem, key: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Arc<ClientIdentity>> {
+pub(super) fn identity(cert: &Pem, key: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Arc<ClientIdentity>> {
     let mut hash = Sha256::new();
     hash.update(Sha256::digest(&cert.bytes));
     hash.update(Sha256::digest(&key.bytes));
@@ -243,12 +243,12 @@ fn crls(
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Bound {
+pub(super) enum Bound {
     Min,
     Max,
 }
 
-fn version(text: &str, at: &At<'_>, bound: Bound, r: &mut Resolver<'_>) -> Option<TlsVersion> {
+pub(super) fn version(text: &str, at: &At<'_>, bound: Bound, r: &mut Resolver<'_>) -> Option<TlsVersion> {
     match (text, bound) {
         ("", _) => None,
         // rustls never speaks less than 1.2, so the wish "at least 1.0" is granted with 1.2.

@@ -1,6 +1,7 @@
 //! What the families read off one [`Observation`]. A fact that is not there is `None`, never zero.
 
 mod address;
+mod dns;
 mod grpc;
 mod websocket;
 
@@ -9,6 +10,10 @@ use std::time::{Duration, SystemTime};
 
 pub(super) use self::address::{
     address_duration, address_failure_info, address_success, addresses, addresses_success_ratio,
+};
+pub(super) use self::dns::{
+    dns_additionals, dns_answers, dns_authorities, dns_connect, dns_query_succeeded, dns_rcode, dns_request,
+    dns_resolve, dns_serial, dns_truncated,
 };
 pub(super) use self::grpc::{
     grpc_check, grpc_connect, grpc_not_serving, grpc_resolve, grpc_service_unknown, grpc_serving, grpc_ssl,

@@ -332,6 +332,7 @@ fn open(wire: &mut Option<Wire>) -> Result<&mut Wire, Failure> {
 
 async fn connect_unix(path: &Path) -> Result<UnixStream, Failure> {
     UnixStream::connect(path).await.map_err(|error| {
+        #[allow(clippy::wildcard_enum_match_arm)] // of forty kinds, these mean something here
         let reason = match error.kind() {
             // No file is a service that does not run, as a file that nobody listens at is.
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Reason::ConnectRefused,

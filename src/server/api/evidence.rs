@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
 use super::{Map, Summary, seconds};
+use crate::config::dns_numbers;
 use crate::observation::{
     self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, Observation, Reason, ServingStatus,
     TcpDetail, TlsSession,
@@ -240,8 +241,20 @@ enum Shown<'a> {
     Http(Http<'a>),
     Tcp(Tcp<'a>),
     Unix(Tcp<'a>),
+    Dns(Dns<'a>),
     Grpc(Grpc<'a>),
     Websocket(Websocket),
+}
+
+#[derive(Serialize)]
+struct Dns<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rcode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial: Option<u32>,
+    records: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -407,7 +420,18 @@ impl<'a> Run<'a> {
                 let shown = Websocket { status: detail.status, upgraded: detail.upgraded, received_excerpt };
                 (phases, Some(Shown::Websocket(shown)))
             }
-            Detail::Dns(_) | Detail::Icmp(_) => (Phases(Vec::new()), None),
+            Detail::Dns(detail) => {
+                let phases = Phases::new(&[("connect", detail.connect), ("request", detail.request)]);
+                let reply = detail.reply.as_ref();
+                let shown = Dns {
+                    rcode: reply.map(|reply| dns_numbers::name(dns_numbers::RCODES, "RCODE", reply.rcode)),
+                    truncated: detail.truncated,
+                    serial: reply.and_then(|reply| reply.serial),
+                    records: reply.map_or_else(Vec::new, |reply| reply.records.iter().map(|text| &**text).collect()),
+                };
+                (phases, Some(Shown::Dns(shown)))
+            }
+            Detail::Icmp(_) => (Phases(Vec::new()), None),
         };
         Self {
             time: rfc3339(run.started),

@@ -21,7 +21,7 @@ use crate::state::{Snapshot, TargetSnapshot, Verdict};
 const ROWS: usize = 2000;
 
 /// In a path segment, RFC 3986 section 3.3: all but unreserved characters are encoded.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}

@@ -55,6 +55,8 @@ async fn start(snapshot: Snapshot, limits: Limits) -> Running {
         reload,
         ready,
         probe: Arc::new(probe),
+        web: super::Web::default(),
+        external: super::External::default(),
     };
     let snapshots = move |keep: &dyn Fn(&crate::config::Target) -> bool| Snapshot {
         taken: snapshot.taken,
@@ -64,7 +66,7 @@ async fn start(snapshot: Snapshot, limits: Limits) -> Running {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let served = tokio::spawn(accept::run(listener, site, limits, stop.clone()));
+    let served = tokio::spawn(accept::run(listener.into(), site, limits, stop.clone()));
     Running { address, stop, served, telemetry, reloads, ready: ready_sender, _config: config_sender }
 }
 

@@ -9,6 +9,12 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
+/// A certificate and its key, as PEM.
+pub(crate) struct Identity {
+    pub(crate) chain: String,
+    pub(crate) key: String,
+}
+
 /// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -39,6 +45,13 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         server(&certificate, &key)
+    }
+
+    /// A certificate with its key, for files.
+    pub(crate) fn issue(&self, names: &[&str]) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = leaf(names).signed_by(&key, &self.0).unwrap();
+        Identity { chain: certificate.pem(), key: key.serialize_pem() }
     }
 
     /// A revocation list with one serial number, for `crl_file`.
