@@ -89,6 +89,8 @@ const ZEROS: &[Zero] = &[
     zero(Http, "probe_ip_addr_hash", NONE, Resolved),
     zero(Http, "probe_ip_protocol", NONE, Resolved),
     Zero { value: GO_ZERO_TIME, ..zero(Http, CHAIN_EXPIRY, NONE, Accepted) },
+    // Before it is connected, only versions before 0.28 have it.
+    zero(Streams, "probe_failed_due_to_regex", NONE, Always),
     zero(Streams, "probe_ip_addr_hash", NONE, Resolved),
     zero(Streams, "probe_ip_protocol", NONE, Resolved),
     Zero { value: GO_ZERO_TIME, ..zero(Streams, CHAIN_EXPIRY, NONE, Accepted) },
@@ -312,7 +314,7 @@ mod tests {
         let mut lines = page("web", &down(Reason::Internal));
         lines.sort();
         assert_eq!(lines, HTTP_ZEROS);
-        assert_eq!(page("tcp", &down(Reason::Internal)), Vec::<String>::new());
+        assert_eq!(page("tcp", &down(Reason::Internal)), ["probe_failed_due_to_regex 0"]);
     }
 
     #[test]
@@ -341,7 +343,12 @@ mod tests {
         };
         assert_eq!(
             page("tcp", &run),
-            ["probe_dns_lookup_time_seconds 0", "probe_ip_addr_hash 0", "probe_ip_protocol 0"]
+            [
+                "probe_dns_lookup_time_seconds 0",
+                "probe_failed_due_to_regex 0",
+                "probe_ip_addr_hash 0",
+                "probe_ip_protocol 0"
+            ]
         );
     }
 
