@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fleet::Wanted;
-use crate::config::{self, Config, ConfigErrors};
-use crate::probe::{Shared, TargetProber};
+use crate::config::{self, Config, ConfigErrors, ProbeSpec};
+use crate::probe::{Shared, TargetProber, icmp};
 use crate::state::{State, TargetState};
 use crate::vantage::Vantage;
 
@@ -90,6 +90,7 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
             }
         }
     }
+    config.warnings.extend(missing_privilege(&config));
     match Vantage::new(&config.anchors, &shared) {
         Ok(vantage) if problems.is_empty() => {
             return Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), shared });
@@ -98,4 +99,16 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
         Err(error) => problems.push(format!("anchors: {:#}", anyhow::Error::new(error))),
     }
     Err(LoadError::Probers(problems))
+}
+
+/// ICMP takes privileges, and it is better to hear of them at the start than from the runs. No error: the other targets
+/// can do without.
+fn missing_privilege(config: &Config) -> Option<String> {
+    let targets = config.targets.iter().filter(|target| matches!(target.probe, ProbeSpec::Icmp { .. })).count();
+    if targets == 0 {
+        return None;
+    }
+    let missing = icmp::missing_privilege()?;
+    let which = if targets == 1 { "1 target cannot".to_owned() } else { format!("{targets} targets cannot") };
+    Some(format!("{which} be pinged: {missing}"))
 }

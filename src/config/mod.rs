@@ -376,7 +376,7 @@ pub struct IpPreference {
     pub fallback: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IpFamily {
     V4,
     V6,

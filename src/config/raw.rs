@@ -390,10 +390,13 @@ pub(super) struct RawIcmp {
     pub(super) preferred_ip_protocol: Option<String>,
     pub(super) ip_protocol_fallback: Option<bool>,
     pub(super) source_ip_address: Option<String>,
-    #[serde(rename = "dont_fragment")]
-    pub(super) _dont_fragment: Option<bool>,
+    pub(super) dont_fragment: Option<bool>,
     pub(super) payload_size: Option<i64>,
     pub(super) ttl: Option<i64>,
+    // Ours.
+    pub(super) packets: Option<i64>,
+    pub(super) packet_interval: Option<DurationText>,
+    pub(super) max_loss: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

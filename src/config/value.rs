@@ -127,6 +127,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "result",
     "phase",
     "le",
+    "stat",
     "quantile",
     "version",
     "cipher",

@@ -65,6 +65,7 @@ const ANY_RUN: &str = "after the first run";
 const RESOLVED: &str = "last run found an address";
 const RESPONSE: &str = "last run got an HTTP response";
 const CHAIN: &str = "last run saw a certificate, verified or not";
+const PINGED: &str = "last run sent an echo request";
 const ALWAYS: &str = "always";
 
 /// Every family of a target, sorted by name: the order of the page.
@@ -368,6 +369,59 @@ pub static FAMILIES: &[Family] = &[
         labels: &[],
         when: RESPONSE,
         source: Run(One(run::http_version)),
+    },
+    Family {
+        name: "probe_icmp_duration_seconds",
+        kind: Gauge,
+        help: "Seconds that each phase of the last ICMP run took; rtt is the mean where several packets were answered.",
+        labels: &["phase"],
+        when: "last run reached the phase (rtt: was answered)",
+        source: Run(Each(&[("resolve", run::icmp_resolve), ("setup", run::icmp_setup), ("rtt", run::icmp_rtt)])),
+    },
+    Family {
+        name: "probe_icmp_packet_loss_ratio",
+        kind: Gauge,
+        help: "Share of the echo requests of the last run that were not answered, from 0 to 1.",
+        labels: &[],
+        when: PINGED,
+        source: Run(One(run::icmp_packet_loss)),
+    },
+    Family {
+        name: "probe_icmp_packets_received",
+        kind: Gauge,
+        help: "Echo replies that the last run got.",
+        labels: &[],
+        when: PINGED,
+        source: Run(One(run::icmp_packets_received)),
+    },
+    Family {
+        name: "probe_icmp_packets_sent",
+        kind: Gauge,
+        help: "Echo requests that the last run sent.",
+        labels: &[],
+        when: PINGED,
+        source: Run(One(run::icmp_packets_sent)),
+    },
+    Family {
+        name: "probe_icmp_reply_hop_limit",
+        kind: Gauge,
+        help: "Hop limit (IPv4: TTL) that the latest echo reply had left.",
+        labels: &[],
+        when: "last run got an echo reply",
+        source: Run(One(run::icmp_reply_hop_limit)),
+    },
+    Family {
+        name: "probe_icmp_rtt_seconds",
+        kind: Gauge,
+        help: "Seconds of the round trips of the last run: least, mean, most and standard deviation.",
+        labels: &["stat"],
+        when: "the target has `packets` above 1 and last run got an echo reply",
+        source: Run(Each(&[
+            ("min", run::icmp_rtt_min),
+            ("avg", run::icmp_rtt_avg),
+            ("max", run::icmp_rtt_max),
+            ("mdev", run::icmp_rtt_mdev),
+        ])),
     },
     Family {
         name: "probe_interval_seconds",

@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::notice::{Audience, Notice};
 use crate::config::{
-    Cadence, Confirm, DnsServers, HostPort, HttpSettings, IpPreference, LabelSet, ProbeSpec, Target, TargetName,
-    TcpSettings, TlsSettings, http::ProxySettings,
+    Cadence, Confirm, DnsServers, HostPort, HttpSettings, IcmpSettings, IpPreference, LabelSet, ProbeSpec, Target,
+    TargetName, TcpSettings, TlsSettings, http::ProxySettings,
 };
 use crate::observation::{
     AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, DnsDetail, DnsReply, Failure, Finding, GrpcDetail,
-    HttpDetail, HttpPhases, Observation, Outcome, Reason, Resolution, ServingStatus, TcpDetail, TlsSession,
-    WebsocketDetail,
+    HttpDetail, HttpPhases, IcmpDetail, Observation, Outcome, Reason, Resolution, RoundTrips, ServingStatus, TcpDetail,
+    TlsSession, WebsocketDetail,
 };
 use crate::state::{
     Capsules, Changed, Changes, LatencyHistogram, Recent, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
@@ -65,7 +65,16 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
     Arc::new(Target {
         name: TargetName::new(name).unwrap(),
         address: address.to_owned(),
-        module: if matches!(probe, ProbeSpec::Http { .. }) { "http_2xx" } else { "smtp_starttls" }.to_owned(),
+        module: match probe {
+            ProbeSpec::Http { .. } => "http_2xx",
+            ProbeSpec::Icmp { .. } => "ping",
+            ProbeSpec::Tcp { .. }
+            | ProbeSpec::Dns { .. }
+            | ProbeSpec::Grpc { .. }
+            | ProbeSpec::Unix { .. }
+            | ProbeSpec::Websocket { .. } => "smtp_starttls",
+        }
+        .to_owned(),
         labels: labels(pairs),
         cadence: Cadence::new(ms(15_000), ms(5000)).unwrap(),
         confirm: Confirm { failures: NonZeroU32::new(2).unwrap(), retry_interval: ms(2000) },
@@ -100,6 +109,23 @@ fn tcp_target(name: &str, pairs: &[(&str, &str)]) -> Arc<Target> {
     let address = HostPort { host: "mail.example.com".to_owned(), port: 25 };
     let probe = ProbeSpec::Tcp { settings: Arc::new(settings), address };
     target(name, "mail.example.com:25", pairs, &[], probe)
+}
+
+fn icmp_target(name: &str, pairs: &[(&str, &str)]) -> Arc<Target> {
+    let settings = IcmpSettings {
+        ip: IpPreference::default(),
+        dns_servers: DnsServers::System,
+        source_address: None,
+        dont_fragment: false,
+        payload_size: 0,
+        hop_limit: Some(64),
+        packets: 4,
+        packet_interval: ms(200),
+        max_loss: None,
+    };
+    let host = "gateway.example.com";
+    let probe = ProbeSpec::Icmp { settings: Arc::new(settings), host: host.to_owned() };
+    target(name, host, pairs, &[], probe)
 }
 
 fn chain() -> Arc<Chain> {
@@ -243,6 +269,28 @@ fn good_smtp() -> Observation {
     }
 }
 
+/// Three of four packets came back.
+fn good_ping() -> Observation {
+    Observation {
+        addresses: Box::default(),
+        started: now() - ms(4000),
+        elapsed: ms(622),
+        timeout: ms(5000),
+        outcome: Outcome::Up,
+        resolution: Some(resolution(2, "192.0.2.9")),
+        tls: None,
+        detail: Detail::Icmp(Box::new(IcmpDetail {
+            setup: Some(Duration::from_micros(500)),
+            packets_sent: 4,
+            packets_received: 3,
+            rtt: Some(ms(15)),
+            round_trips: Some(RoundTrips { min: ms(10), avg: ms(15), max: ms(20), mdev: ms(4) }),
+            reply_hop_limit: Some(57),
+            socket: Some("datagram"),
+        })),
+    }
+}
+
 fn totals(succeeded: u64, failed: u64) -> Totals {
     Totals {
         runs_succeeded: succeeded,
@@ -337,7 +385,7 @@ fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
 }
 
 /// One of each: up over TLS with a histogram, down by its certificate, down without a name, TCP with collected
-/// labels, never run, and names and labels that need escapes.
+/// labels, pinged, never run, and names and labels that need escapes.
 pub(crate) fn varied() -> Snapshot {
     let region = ("region", "eu-west");
     let mut shop = up(http_target("shop", &[region, ("team", "web")], &[0.1, 0.5, 1.0]), good_https());
@@ -400,6 +448,7 @@ pub(crate) fn complete() -> Snapshot {
         truncated: Some(false),
     };
     snapshot.targets.extend([
+        up(icmp_target("ping", &[region]), good_ping()),
         up(http_target("over-dns", &[region], &[]), run(Detail::Dns(Box::new(dns)))),
         up(http_target("over-grpc", &[region], &[]), run(Detail::Grpc(Box::new(grpc)))),
         up(http_target("over-websocket", &[region], &[]), run(Detail::Websocket(Box::new(websocket)))),

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::config::{self, Config};
     use crate::metrics::fixture::{expired, good_https};
-    use crate::observation::{Failure, GrpcDetail, HttpDetail, Resolution, TcpDetail};
+    use crate::observation::{Failure, HttpDetail, Resolution};
     use crate::state::tests::down;
 
     fn config() -> Config {
@@ -253,11 +253,8 @@ mod tests {
     #[test]
     fn every_zero_is_of_a_family_that_a_run_can_have() {
         for zero in ZEROS {
-            let Some(family) = FAMILIES.iter().find(|family| family.name == zero.family) else {
-                // Those that are still to come with their probers.
-                assert!(zero.probers == Icmp, "{}", zero.family);
-                continue;
-            };
+            let family = FAMILIES.iter().find(|family| family.name == zero.family);
+            let family = family.unwrap_or_else(|| panic!("{}", zero.family));
             match &family.source {
                 Source::Run(Shape::One(_)) => assert!(zero.labels.is_empty(), "{}", zero.family),
                 Source::Run(Shape::Each(all)) => {
@@ -336,11 +333,8 @@ mod tests {
 
     #[test]
     fn a_stream_has_nothing_but_its_address_before_it_is_connected() {
-        let run = Observation {
-            resolution: nowhere(),
-            detail: Detail::Tcp(Box::new(TcpDetail::default())),
-            ..down(Reason::DnsNxdomain)
-        };
+        let run =
+            Observation { resolution: nowhere(), detail: Detail::Tcp(Box::default()), ..down(Reason::DnsNxdomain) };
         assert_eq!(
             page("tcp", &run),
             [
@@ -354,11 +348,7 @@ mod tests {
 
     #[test]
     fn a_call_without_an_answer_has_the_status_of_gos_client() {
-        let run = |resolution, reason| Observation {
-            resolution,
-            detail: Detail::Grpc(Box::new(GrpcDetail::default())),
-            ..down(reason)
-        };
+        let run = |resolution, reason| Observation { resolution, detail: Detail::Grpc(Box::default()), ..down(reason) };
         for (resolution, reason, status) in [
             (nowhere(), Reason::DnsNxdomain, 0),
             (found(), Reason::ConnectRefused, 14),
@@ -403,6 +393,17 @@ mod tests {
         for absent in ["probe_dns_serial", "probe_dns_rcode", "probe_dns_truncated"] {
             assert!(!lines.iter().any(|line| line.starts_with(absent)), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_ping_without_an_address_has_its_zeros() {
+        let run =
+            Observation { resolution: nowhere(), detail: Detail::Icmp(Box::default()), ..down(Reason::DnsNxdomain) };
+        let lines = page("ping", &run);
+        for phase in ["resolve", "setup", "rtt"] {
+            assert!(lines.contains(&format!("probe_icmp_duration_seconds{{phase=\"{phase}\"}} 0")), "{lines:?}");
+        }
+        assert!(!lines.iter().any(|line| line.starts_with("probe_icmp_reply_hop_limit")), "{lines:?}");
     }
 
     #[test]

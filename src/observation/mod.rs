@@ -19,7 +19,7 @@ pub use self::diagnosis::{Attempt, Diagnosis, Finding};
 pub use self::dns::{DnsDetail, DnsReply};
 pub use self::grpc::{GrpcDetail, ServingStatus};
 pub use self::http::{HttpDetail, HttpPhases};
-pub use self::icmp::IcmpDetail;
+pub use self::icmp::{IcmpDetail, RoundTrips};
 pub use self::tcp::{ExpectInfo, TcpDetail};
 pub use self::websocket::WebsocketDetail;
 
@@ -148,7 +148,7 @@ reasons! {
     DnsAnswerMismatch "dns_answer_mismatch" "A rule on the records of a DNS answer failed." "The records in the evidence and the rule of the target.";
     ExpectMismatch "expect_mismatch" "The peer did not say what the dialogue expects." "The transcript in the evidence and the rule of the target.";
     IcmpTimeout "icmp_timeout" "No echo reply in time." "Whether the host is up, and whether ICMP is filtered.";
-    IcmpUnreachable "icmp_unreachable" "A router answered that the host cannot be reached." "Routing.";
+    IcmpUnreachable "icmp_unreachable" "A router, or the exporter's own host, said that the packet cannot get there." "The sentence in the evidence, which names the router; routing, filters, and the MTU for dont_fragment.";
     GrpcStatus "grpc_status" "The gRPC call ended with a status other than OK." "The service's log; UNIMPLEMENTED means that it has no health service.";
     GrpcNotServing "grpc_not_serving" "The gRPC health service says that it is not serving." "The service's own health checks.";
     ProxyError "proxy_error" "The proxy could not be used or refused." "The proxy itself: its address, its credentials, its log.";

@@ -57,12 +57,13 @@ pub enum Prober {
     Websocket(websocket::WebsocketProber),
 }
 
-/// What probers share: TLS configs by their settings, resolvers by their servers, HTTP clients by both.
+/// What probers share: TLS configs by their settings, resolvers by their servers, HTTP clients by both, ICMP sockets.
 #[derive(Default)]
 pub struct Shared {
     pub tls: tls::TlsConfigs,
     pub resolvers: address::Resolvers,
     pub clients: http::Clients,
+    pub icmp: icmp::Sockets,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod config;
+mod dropin;
 mod evidence;
 mod exposition;
+mod icmp;
 mod limits;
 mod once;
 mod outage;

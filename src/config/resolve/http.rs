@@ -87,7 +87,7 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> (HttpSett
         if enable_http2 != Some(false) {
             r.problems.add(&at.key("enable_http3"), "needs enable_http2: false, as in blackbox_exporter");
         }
-        not_built = Some("HTTP/3, which is not built yet; HTTP/1.1 and HTTP/2 are".to_owned());
+        not_built = Some("HTTP/3, which reqwest offers only as an unstable feature (docs/decisions/0002-http3.md); HTTP/1.1 and HTTP/2 are spoken".to_owned());
     }
 
     let compression = compression.and_then(|text| self::compression(&text, &at.key("compression"), r));

@@ -11,7 +11,7 @@ use super::global::{
 };
 use super::maintenance::maintenance_of;
 use super::module::{self, DEFAULT_MODULE, Entry, Kind, Made, Modules, Protocol, Variation};
-use super::{Resolver, address};
+use super::{Resolver, address, icmp};
 use crate::config::node::Node;
 use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
 use crate::config::raw::RawTarget;
@@ -126,6 +126,11 @@ pub(super) fn resolve(
     };
     let Some(address) = address else { return };
     let probe = spec(&made, variation, &address, &labels, at, modules, r);
+    if let (Some((ProbeSpec::Icmp { settings, .. }, _)), Some(cadence)) = (&probe, &cadence)
+        && let Some(message) = icmp::too_slow(settings, cadence.timeout())
+    {
+        r.problems.add(&at.key("timeout"), message);
+    }
     let (Some(name), Some((probe, hash)), Some(cadence)) = (name, probe, cadence) else { return };
     // The module's own problems are reported where it stands.
     if broken || r.problems.count() > before {

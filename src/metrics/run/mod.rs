@@ -3,6 +3,7 @@
 mod address;
 mod dns;
 mod grpc;
+mod icmp;
 mod websocket;
 
 use std::net::IpAddr;
@@ -18,6 +19,10 @@ pub(super) use self::dns::{
 pub(super) use self::grpc::{
     grpc_check, grpc_connect, grpc_not_serving, grpc_resolve, grpc_service_unknown, grpc_serving, grpc_ssl,
     grpc_status_code, grpc_tls, grpc_unknown,
+};
+pub(super) use self::icmp::{
+    icmp_packet_loss, icmp_packets_received, icmp_packets_sent, icmp_reply_hop_limit, icmp_resolve, icmp_rtt,
+    icmp_rtt_avg, icmp_rtt_max, icmp_rtt_mdev, icmp_rtt_min, icmp_setup,
 };
 pub(super) use self::websocket::{
     websocket_connect, websocket_failed_regex, websocket_processing, websocket_resolve, websocket_status_code,

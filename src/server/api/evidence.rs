@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 use super::{Map, Summary, seconds};
 use crate::config::dns_numbers;
 use crate::observation::{
-    self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, Observation, Reason, ServingStatus,
-    TcpDetail, TlsSession,
+    self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, IcmpDetail, Observation, Reason,
+    RoundTrips, ServingStatus, TcpDetail, TlsSession,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
 use crate::state::{Changed, RecentRun, TargetSnapshot, Turn};
@@ -240,6 +240,7 @@ impl<'a> AtAddress<'a> {
 enum Shown<'a> {
     Http(Http<'a>),
     Tcp(Tcp<'a>),
+    Icmp(Icmp),
     Unix(Tcp<'a>),
     Dns(Dns<'a>),
     Grpc(Grpc<'a>),
@@ -340,6 +341,29 @@ struct Tcp<'a> {
     received_excerpt: Option<Excerpt>,
 }
 
+#[derive(Serialize)]
+struct Icmp {
+    packets_sent: u32,
+    packets_received: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packet_loss_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt_seconds: Option<RttSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_hop_limit: Option<u8>,
+    /// `datagram` or `raw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct RttSeconds {
+    min: f64,
+    avg: f64,
+    max: f64,
+    mdev: f64,
+}
+
 /// Bytes for people; also exactly, when they are not UTF-8.
 #[derive(Serialize)]
 struct Excerpt {
@@ -431,7 +455,11 @@ impl<'a> Run<'a> {
                 };
                 (phases, Some(Shown::Dns(shown)))
             }
-            Detail::Icmp(_) => (Phases(Vec::new()), None),
+            Detail::Icmp(detail) => {
+                let resolve = run.resolution.as_ref().map(|resolution| resolution.elapsed);
+                let phases = Phases::new(&[("resolve", resolve), ("setup", detail.setup), ("rtt", detail.rtt)]);
+                (phases, Some(Shown::Icmp(Icmp::new(detail))))
+            }
         };
         Self {
             time: rfc3339(run.started),
@@ -487,6 +515,24 @@ impl<'a> Tcp<'a> {
     }
 }
 
+impl Icmp {
+    fn new(detail: &IcmpDetail) -> Self {
+        Self {
+            packets_sent: detail.packets_sent,
+            packets_received: detail.packets_received,
+            packet_loss_ratio: detail.loss(),
+            rtt_seconds: detail.round_trips.map(|RoundTrips { min, avg, max, mdev }| RttSeconds {
+                min: seconds(min),
+                avg: seconds(avg),
+                max: seconds(max),
+                mdev: seconds(mdev),
+            }),
+            reply_hop_limit: detail.reply_hop_limit,
+            socket: detail.socket,
+        }
+    }
+}
+
 impl<'a> Tls<'a> {
     fn new(session: &'a TlsSession) -> Self {
         Self {
@@ -519,10 +565,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::metrics::fixture::varied;
+    use crate::metrics::fixture::complete;
 
     fn evidence(name: &str) -> Value {
-        let snapshot = varied();
+        let snapshot = complete();
         let target = snapshot.targets.iter().find(|target| target.target.name.as_str() == name).unwrap();
         serde_json::to_value(Evidence::new(target)).unwrap()
     }
@@ -544,6 +590,17 @@ mod tests {
         assert_eq!(good["http"]["body_excerpt"], json!({"text": "<h1>ok</h1>"}));
         assert_eq!(good["http"]["headers"], json!([{"name": "content-type", "value": "text/html"}]));
         assert_eq!(good["resolution"]["used"], "192.0.2.1");
+    }
+
+    #[test]
+    fn a_ping_shows_its_packets_and_what_a_router_said() {
+        let run = evidence("ping")["evidence"]["last_good"].clone();
+        assert_eq!(run["phases_seconds"], json!({"resolve": 0.002, "setup": 0.0005, "rtt": 0.015}));
+        let ping = &run["icmp"];
+        assert_eq!((&ping["packets_sent"], &ping["packets_received"]), (&json!(4), &json!(3)));
+        assert_eq!(ping["packet_loss_ratio"], json!(0.25));
+        assert_eq!(ping["rtt_seconds"], json!({"min": 0.01, "avg": 0.015, "max": 0.02, "mdev": 0.004}));
+        assert_eq!((&ping["reply_hop_limit"], &ping["socket"]), (&json!(57), &json!("datagram")));
     }
 
     #[test]
