@@ -24,6 +24,8 @@ pub(super) struct Loaded {
     pub(super) config: Arc<Config>,
     pub(super) targets: Vec<Wanted<TargetProber>>,
     pub(super) vantage: Arc<Vantage>,
+    /// What the probers above share; for those of `/probe` too.
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Why a config was not loaded. Printed as every problem on a line of its own.
@@ -91,7 +93,7 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
     config.warnings.extend(missing_privilege(&config));
     match Vantage::new(&config.anchors, &shared) {
         Ok(vantage) if problems.is_empty() => {
-            return Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage) });
+            return Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), shared });
         }
         Ok(_) => {}
         Err(error) => problems.push(format!("anchors: {:#}", anyhow::Error::new(error))),

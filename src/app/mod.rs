@@ -30,9 +30,9 @@ pub use loading::LoadError;
 
 use crate::config::{Config, Target};
 use crate::metrics::VantageGauge;
-use crate::probe::TargetProber;
+use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
-use crate::server::{self, External, ProbeOptions, ReloadRequest, Served, Web};
+use crate::server::{self, External, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, Web};
 use crate::state::State;
 use crate::telemetry::Telemetry;
 use crate::vantage::CurrentVantage;
@@ -63,6 +63,8 @@ struct Running {
     state: State,
     fleet: Fleet,
     config: channel::Sender<Arc<Config>>,
+    /// What the probers of the config share.
+    shared: channel::Sender<Arc<Shared>>,
     watch: Watch,
     vantage: CurrentVantage,
     /// The task that asks the anchors now and then; one before it may not have ended yet.
@@ -136,13 +138,15 @@ impl App {
         let (ready, ready_seen) = channel::channel(false);
         let (config, config_seen) = channel::channel(Arc::clone(&loaded.config));
 
+        let (shared, shared_seen) = channel::channel(Arc::clone(&loaded.shared));
+
         let context = server::Context {
             state: state.clone(),
             telemetry: Arc::clone(&telemetry),
+            probe: Arc::new(ProbeEndpoint::new(config_seen.clone(), shared_seen, Arc::clone(&telemetry), probe)),
             config: config_seen,
             reload,
             ready: ready_seen,
-            probe,
             web,
             external,
         };
@@ -161,7 +165,8 @@ impl App {
         let scheduler = Scheduler::new(Arc::clone(&telemetry), vantage.clone());
         let fleet = Fleet::new(scheduler, state.clone());
         let watch = Watch::new(&path, &loaded.config, auto_reload);
-        let mut app = Running { path, telemetry, state, fleet, config, watch, vantage, lookouts: JoinSet::new(), stop };
+        let mut app =
+            Running { path, telemetry, state, fleet, config, shared, watch, vantage, lookouts: JoinSet::new(), stop };
         app.take_over(loaded, "start");
         tell_systemd(&[sd_notify::NotifyState::Ready]);
 
@@ -249,6 +254,8 @@ impl Running {
         }
         let changes = self.fleet.apply(loaded.targets, Instant::now());
         self.state.announce(&loaded.config.notices);
+        // First, so that no new config is ever seen without it.
+        self.shared.send_replace(loaded.shared);
         self.config.send_replace(loaded.config);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.telemetry.config_loaded(Ok(now.as_secs_f64()));

@@ -56,6 +56,7 @@ async fn running(file: &File) -> Running {
         state,
         fleet,
         config,
+        shared: channel::Sender::new(Arc::clone(&loaded.shared)),
         watch,
         vantage: CurrentVantage::default(),
         lookouts: JoinSet::new(),

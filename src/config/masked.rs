@@ -126,12 +126,12 @@ pub(super) fn mask_url(text: &str) -> String {
 }
 
 /// The same for a target, which may come without a scheme.
-pub(super) fn mask_address(text: &str) -> String {
+pub(crate) fn mask_address(text: &str) -> String {
     if text.contains("://") { mask_url(text) } else { mask_authority(text, 0) }
 }
 
 /// The same for text that failed to parse as an address: a password with an unescaped `/` may reach far.
-pub(super) fn mask_broken_address(text: &str) -> String {
+pub(crate) fn mask_broken_address(text: &str) -> String {
     match (text.find("://"), text.rfind('@')) {
         (scheme, Some(at)) => {
             let start = scheme.map_or(0, |colon| colon + 3).min(at);

@@ -57,6 +57,7 @@ pub use grpc::GrpcSettings;
 pub use http::HttpSettings;
 pub use icmp::IcmpSettings;
 pub use maintenance::Maintenance;
+pub(crate) use masked::{mask_address, mask_broken_address};
 pub use notice::Notice;
 pub use probe_endpoint::ProbeEndpoint;
 pub use problem::{ConfigErrors, Problem};

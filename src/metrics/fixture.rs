@@ -18,7 +18,7 @@ use crate::observation::{
     TlsSession, WebsocketDetail,
 };
 use crate::state::{
-    Capsules, Changed, Changes, LatencyHistogram, RecentRuns, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
+    Capsules, Changed, Changes, LatencyHistogram, Recent, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
 };
 
 /// 2026-01-02T03:04:05Z.
@@ -317,7 +317,7 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         diagnosis: None,
         changes: Changes::default(),
         timeline: Timeline::default(),
-        recent: RecentRuns::default(),
+        recent: Recent::default(),
         notice: None,
         maintenance: None,
     }

@@ -152,6 +152,7 @@ reasons! {
     GrpcStatus "grpc_status" "The gRPC call ended with a status other than OK." "The service's log; UNIMPLEMENTED means that it has no health service.";
     GrpcNotServing "grpc_not_serving" "The gRPC health service says that it is not serving." "The service's own health checks.";
     ProxyError "proxy_error" "The proxy could not be used or refused." "The proxy itself: its address, its credentials, its log.";
+    TargetForbidden "target_forbidden" "The rules for /probe do not allow what the target's name or a redirect leads to; no scheduled run fails so." "probe_endpoint.allow in the config, and where the name or the redirect leads.";
     Vantage "vantage" "The exporter reached none of its anchors either, so it is most likely cut off; this says nothing about the target." "The exporter's own network, its uplink and its name servers.";
     Internal "internal" "The exporter itself could not run the probe; this says nothing about the target." "The exporter's log, its limit of open files and its load.";
 }
@@ -232,7 +233,8 @@ impl Reason {
             | Self::DnsAnswerMismatch
             | Self::ExpectMismatch
             | Self::GrpcStatus
-            | Self::GrpcNotServing => false,
+            | Self::GrpcNotServing
+            | Self::TargetForbidden => false,
         }
     }
 }
@@ -316,6 +318,6 @@ mod tests {
             assert!(seen.insert(label), "{label} twice");
             assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{label}");
         }
-        assert_eq!(seen.len(), 37);
+        assert_eq!(seen.len(), 38);
     }
 }

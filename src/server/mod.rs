@@ -46,7 +46,7 @@ pub use accept::{Listener, Served};
 pub(crate) use api::run_json;
 pub use external::{External, ExternalUrlError};
 pub use limits::Limits;
-pub use probe::ProbeOptions;
+pub use probe::{ProbeEndpoint, ProbeOptions};
 pub use web::{Web, WebError};
 
 use crate::config::Config;
@@ -65,7 +65,7 @@ pub struct Context {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// True once every target was observed once.
     pub ready: tokio_watch::Receiver<bool>,
-    pub probe: ProbeOptions,
+    pub probe: Arc<ProbeEndpoint>,
     /// TLS, passwords, headers.
     pub web: Web,
     pub external: External,

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::body::{Body, Content, Counted, Pieces, accepts_gzip, cut};
-use super::probe::Endpoint;
+use super::probe::ProbeEndpoint;
 use super::runbooks;
 use super::text::{Answer, answer, plain, refusal};
 use super::watch::InFlight;
@@ -35,7 +35,7 @@ pub(super) struct Site {
     ready: watch::Receiver<bool>,
     limits: Limits,
     pages: Arc<Semaphore>,
-    probe: Endpoint,
+    probe: Arc<ProbeEndpoint>,
     web: Web,
     external: External,
 }
@@ -61,7 +61,6 @@ impl Site {
             let _ = telemetry.registry.register(Box::new(count));
         }
         let pages = Arc::new(Semaphore::new(limits.pages));
-        let probe = Endpoint::new(config.clone(), Arc::clone(&telemetry), probe);
         Self { snapshots, telemetry, config, reload, ready, limits, pages, probe, web, external }
     }
 

@@ -47,6 +47,7 @@ runbooks! {
     "ssl_required"
     "target-intermittent"
     "target-slow"
+    "target_forbidden"
     "tls_expired"
     "tls_handshake"
     "tls_name_mismatch"

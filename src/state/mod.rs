@@ -2,7 +2,7 @@
 //!
 //! `schedule` writes through [`TargetState`]; everyone else reads a [`Snapshot`], a plain copy.
 //! `clock` decides whose the time between two runs is; `target` decides the verdict; `changes` remembers what was
-//! otherwise before.
+//! otherwise before; `recent` has the last runs in short.
 //!
 //! Why plain `std` locks: they are held for a copy and never across an await, so an async lock would only cost.
 //! One lock a target, so that a loop that records never waits for a page that copies 10,000 others.
@@ -24,7 +24,7 @@ use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, Observation, Reason};
 
 pub use changes::{Changed, Changes, What};
-pub use recent::{RecentRun, RecentRuns};
+pub use recent::{Recent, RecentRun};
 pub use target::{Change, Next, Recorded, TargetState};
 pub use timeline::{Timeline, Turn};
 
@@ -96,8 +96,8 @@ pub struct TargetSnapshot {
     pub changes: Changes,
     /// The last changes of the verdict, oldest first; at most [`Timeline::MOST`].
     pub timeline: Timeline,
-    /// The last runs, in short.
-    pub recent: RecentRuns,
+    /// The last runs, each in short.
+    pub recent: Recent,
     /// The operator's words.
     pub notice: Option<Arc<Notice>>,
     /// Whether a maintenance window is on; `None` for a target that has none.

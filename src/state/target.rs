@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::clock::{Account, Clock};
-use super::recent::RecentRuns;
+use super::recent::Recent;
 use super::timeline::{Timeline, Turn};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::{Notice, Target};
@@ -69,7 +69,7 @@ struct Inner {
     diagnosis: Option<Arc<Diagnosis>>,
     changes: Changes,
     timeline: Timeline,
-    recent: RecentRuns,
+    recent: Recent,
     notice: Option<Arc<Notice>>,
     /// The outage was confirmed in a maintenance window, and is counted when it outlasts that.
     outage_uncounted: bool,
@@ -95,7 +95,7 @@ impl TargetState {
             diagnosis: None,
             changes: Changes::default(),
             timeline: Timeline::default(),
-            recent: RecentRuns::default(),
+            recent: Recent::default(),
             notice: None,
             outage_uncounted: false,
             retired: false,

@@ -26,7 +26,7 @@ fn rules() -> Vec<(String, String)> {
 }
 
 /// The YAML between `<!-- NAME:begin -->` and `<!-- NAME:end -->` of the README.
-fn readme_yaml(name: &str) -> String {
+pub(crate) fn readme_yaml(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(path).unwrap();
     let between = |text: &str, begin: &str, end: &str| {

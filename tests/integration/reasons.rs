@@ -19,6 +19,7 @@ const ELSEWHERE: &[Reason] = &[
     Reason::IcmpUnreachable,
     Reason::GrpcStatus,
     Reason::GrpcNotServing,
+    Reason::TargetForbidden,
     Reason::Vantage,
 ];
 

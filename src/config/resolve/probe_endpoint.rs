@@ -32,11 +32,12 @@ pub(super) fn probe_endpoint(raw: Option<RawProbeEndpoint>, at: &At<'_>, r: &mut
     endpoint
 }
 
-/// An address, a network, or a name with stars.
+/// An address, a network, a name with stars, or a path with stars.
 fn rule(text: &str, allow: &mut Allow, at: &At<'_>, r: &mut Resolver<'_>) {
     let text = text.trim();
     if let Ok(address) = text.parse::<IpAddr>() {
-        allow.networks.push(address.into());
+        // Addresses are judged in this form.
+        allow.networks.push(address.to_canonical().into());
     } else if let Ok(network) = text.parse::<IpNet>() {
         allow.networks.push(network);
     } else if text.is_empty() || text.contains("://") || text.contains(char::is_whitespace) {
@@ -45,9 +46,18 @@ fn rule(text: &str, allow: &mut Allow, at: &At<'_>, r: &mut Resolver<'_>) {
             at,
             format!("{shown:?} is no host, address or network; write it like *.example.com, 192.0.2.1 or 10.0.0.0/8"),
         );
-    } else if text.contains('/') && text.starts_with(|c: char| c.is_ascii_digit() || c == ':') {
+    } else if text.starts_with('/') {
+        // A path, where case matters.
+        allow.names.push(Glob::new(text));
+    } else if text.contains('/') {
         r.problems.add(at, format!("{:?} is not a network such as 10.0.0.0/8", shorten(text)));
+    } else if text.contains(':') {
+        let shown = shorten(text);
+        r.problems.add(at, format!("{shown:?} is not an address; a rule is about a host and has no port"));
+    } else if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        r.problems.add(at, format!("{:?} is not an address such as 192.0.2.1", shorten(text)));
     } else {
-        allow.names.push(Glob::new(&text.to_ascii_lowercase()));
+        let text = text.trim_end_matches('.').to_ascii_lowercase();
+        allow.names.push(Glob::new(&text));
     }
 }

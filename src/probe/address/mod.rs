@@ -161,7 +161,7 @@ fn admitted(host: &str, chosen: Result<Resolution, ResolveError>) -> Result<Reso
     let resolution = chosen?;
     match resolution.chosen.map_or(Ok(()), |address| admit(host, Some(address))) {
         Ok(()) => Ok(resolution),
-        Err(failure) => Err(ResolveError { failure, resolution }),
+        Err(failure) => Err(ResolveError { failure, resolution: Resolution { chosen: None, ..resolution } }),
     }
 }
 

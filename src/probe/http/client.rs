@@ -16,6 +16,7 @@ use url::Url;
 
 use super::trace::{Dial, HopTrace};
 use crate::probe::ProberError;
+use crate::probe::address::Scope;
 
 /// A reqwest client with what it was built from.
 pub(super) struct Client {
@@ -120,7 +121,8 @@ impl Resolve for HopResolver {
                 Box::pin(std::future::ready(Ok(addresses)))
             }
             Dial::Proxy { resolver, ip, tunnel: _ } => Box::pin(async move {
-                match resolver.resolve(name.as_str(), ip).await {
+                // The proxy is the config's choice, whoever chose the target.
+                match Scope::default().around(resolver.resolve(name.as_str(), ip)).await {
                     // Port 0 means "the one of the URL".
                     Ok(resolution) => match resolution.chosen {
                         Some(ip) => Ok(Box::new(std::iter::once(SocketAddr::new(ip, 0))) as Addrs),

@@ -112,9 +112,10 @@ impl Transport {
             Host::Domain(_) => None,
         };
         if let Some(ip) = literal {
-            admit(&ip.to_string(), Some(ip))?;
-            progress.resolved(Resolution { elapsed: Duration::ZERO, addresses: Box::new([ip]), chosen: Some(ip) });
-            return Ok(SocketAddr::new(ip, port));
+            let admitted = admit(&ip.to_string(), Some(ip));
+            let chosen = admitted.is_ok().then_some(ip);
+            progress.resolved(Resolution { elapsed: Duration::ZERO, addresses: Box::new([ip]), chosen });
+            return admitted.map(|()| SocketAddr::new(ip, port));
         }
         let name = host.to_string();
         progress.begin_resolve();

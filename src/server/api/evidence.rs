@@ -30,7 +30,7 @@ pub(in crate::server) struct Evidence<'a> {
     /// The last changes of the verdict, oldest first.
     timeline: Vec<Turned>,
     /// The last runs in short, newest first.
-    recent: Vec<Recent<'a>>,
+    recent: Vec<Short<'a>>,
     /// The operator's words.
     notice: Option<Words<'a>>,
     /// Whether a maintenance window is on; absent for a target without windows.
@@ -38,8 +38,9 @@ pub(in crate::server) struct Evidence<'a> {
     maintenance: Option<bool>,
 }
 
+/// One run in short.
 #[derive(Serialize)]
-struct Recent<'a> {
+struct Short<'a> {
     time: Option<String>,
     elapsed_seconds: f64,
     success: bool,
@@ -47,19 +48,10 @@ struct Recent<'a> {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'a str>,
-}
-
-impl<'a> Recent<'a> {
-    fn new(run: &'a RecentRun) -> Self {
-        let RecentRun { time, elapsed, failure } = run;
-        Self {
-            time: rfc3339(*time),
-            elapsed_seconds: seconds(*elapsed),
-            success: failure.is_none(),
-            reason: failure.as_ref().map(|(reason, _)| reason.as_label()),
-            sentence: failure.as_ref().map(|(_, sentence)| &**sentence),
-        }
-    }
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +108,20 @@ impl<'a> Found<'a> {
     }
 }
 
+impl<'a> Short<'a> {
+    fn new(run: &'a RecentRun) -> Self {
+        Self {
+            time: rfc3339(run.started()),
+            elapsed_seconds: seconds(run.elapsed()),
+            success: run.reason.is_none(),
+            reason: run.reason.map(Reason::as_label),
+            sentence: run.sentence(),
+            status: run.status(),
+            address: run.address.map(|address| address.to_string()),
+        }
+    }
+}
+
 impl Turned {
     fn new(turn: &Turn) -> Self {
         let Turn { time, verdict, reason } = turn;
@@ -163,7 +169,7 @@ impl<'a> Evidence<'a> {
             diagnosis: target.diagnosis.as_deref().map(Found::new),
             changes: target.changes.iter().map(Change::new).collect(),
             timeline: target.timeline.turns().iter().map(Turned::new).collect(),
-            recent: target.recent.newest().map(Recent::new).collect(),
+            recent: target.recent.runs().map(Short::new).collect(),
             notice: target.notice.as_deref().map(|notice| Words {
                 cause: &notice.cause,
                 action: &notice.action,

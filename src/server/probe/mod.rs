@@ -1,32 +1,41 @@
 //! `/probe`: one run of a module against a target that the caller names, as the incumbent serves it.
 //!
 //! The same probers, the same observation, another page. What the caller may reach is bounded by the config: which
-//! modules, which hosts, addresses and redirect hops, and how many runs at a time.
+//! modules, which hosts, addresses and redirect hops, and how many runs at a time. `request` reads what is asked for,
+//! `log` tells what a run did, `history` keeps the last runs for `/logs`.
 
-mod debug;
 mod history;
+mod log;
 mod request;
+#[cfg(test)]
+mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tracing::debug;
 
 use self::history::History;
+use self::log::Record;
 use self::request::ProbeRequest;
 use super::body::Content;
 use super::text::{Answer, TEXT, answer, plain};
 use crate::config::probe_endpoint::Modules;
-use crate::config::{Config, ProbeSpec};
+use crate::config::{Config, DnsServer, ModuleSettings, ProbeSpec};
 use crate::metrics;
-use crate::observation::{Failure, Reason};
-use crate::probe::address::{Admit, Scope};
+use crate::observation::{Detail, Failure, Observation, Outcome, Reason};
+use crate::probe::address::Scope;
 use crate::probe::{Prober, Shared};
 use crate::schedule;
 use crate::telemetry::Telemetry;
+
+/// Seconds after which a caller that was one too many may try again.
+const RETRY: HeaderValue = HeaderValue::from_static("5");
 
 /// What the flags say about `/probe`.
 #[derive(Clone, Copy, Debug)]
@@ -44,24 +53,36 @@ impl Default for ProbeOptions {
     }
 }
 
-pub(super) struct Endpoint {
+/// `/probe` and `/logs`, one for all addresses on which the exporter listens.
+pub struct ProbeEndpoint {
     config: watch::Receiver<Arc<Config>>,
+    /// What probers share; follows the config.
+    shared: watch::Receiver<Arc<Shared>>,
     telemetry: Arc<Telemetry>,
     options: ProbeOptions,
-    ready: Mutex<Option<Ready>>,
+    /// Runs under way. A reload changes their limit and not their number.
+    running: AtomicUsize,
+    seen: Mutex<Seen>,
     history: History,
 }
 
-/// What probers share, and how many may run, for the config that they were made for.
-struct Ready {
-    config: Arc<Config>,
-    shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
+/// Modules of which a prober was made with `shared`.
+#[derive(Default)]
+struct Seen {
+    shared: Option<Arc<Shared>>,
+    modules: Vec<String>,
 }
 
-impl Endpoint {
-    pub(super) fn new(config: watch::Receiver<Arc<Config>>, telemetry: Arc<Telemetry>, options: ProbeOptions) -> Self {
-        Self { config, telemetry, options, ready: Mutex::default(), history: History::new(options.history) }
+impl ProbeEndpoint {
+    /// `shared` must be renewed before `config` is, so that no module is probed with what an older config shared.
+    pub fn new(
+        config: watch::Receiver<Arc<Config>>,
+        shared: watch::Receiver<Arc<Shared>>,
+        telemetry: Arc<Telemetry>,
+        options: ProbeOptions,
+    ) -> Self {
+        let (running, history) = (AtomicUsize::new(0), History::new(options.history));
+        Self { config, shared, telemetry, options, running, seen: Mutex::default(), history }
     }
 
     /// Answers `GET /probe`. Dropped halfway, when the caller has gone, the run ends.
@@ -79,42 +100,34 @@ impl Endpoint {
                 return plain(error.status, error.sentence);
             }
         };
-        let (shared, permits) = self.shared(&config);
-        let Ok(_permit) = permits.try_acquire() else {
-            let limit = config.probe_endpoint.max_concurrent;
-            let sentence =
-                format!("{limit} probes are running already (probe_endpoint.max_concurrent); try again in a bit");
-            let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, sentence);
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-            return answer;
-        };
-        let prober = match Prober::new(&request.spec, &shared) {
-            Ok(prober) => prober,
-            Err(error) => {
-                let error = anyhow::Error::new(error);
-                return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("module {:?}: {error:#}", request.module));
+        let run = match &request.spec {
+            Ok(spec) => {
+                if let Err(sentence) = up_front(&config, &request, spec) {
+                    return plain(StatusCode::FORBIDDEN, sentence);
+                }
+                let limit = config.probe_endpoint.max_concurrent;
+                let Some(_running) = Running::new(&self.running, limit) else { return one_too_many(limit) };
+                self.run(&config, &request, spec).await
             }
+            // As the incumbent: a target that makes no sense is one that cannot be reached.
+            Err(sentence) => not_begun(&request, format!("the target {sentence}")),
         };
-        // Told apart from a target that fails: what the config forbids is the caller's mistake.
-        let forbidden: Arc<Mutex<Option<String>>> = Arc::default();
-        let scope = Scope { admit: Some(self.admit(&config, &forbidden)), ..Scope::default() };
-        if let Err(sentence) = up_front(&config, &request.spec) {
-            return plain(StatusCode::FORBIDDEN, sentence);
+        debug!(
+            module = request.module,
+            target = request.shown,
+            success = run.outcome.is_up(),
+            elapsed = run.elapsed.as_secs_f64(),
+            reason = run.outcome.failure().map(|failure| failure.reason.as_label()),
+            sentence = run.outcome.failure().map(|failure| &*failure.sentence),
+            "Probed by request."
+        );
+        let debug = request.debug;
+        let record = Arc::new(Record { masked_yaml: masked_yaml(&config, &request.module), request, run });
+        self.history.add(&record);
+        if debug {
+            return answer(StatusCode::OK, TEXT, Content::Whole(record.page().into()));
         }
-        let run = schedule::run(&prober, request.timeout, Duration::ZERO, &self.telemetry);
-        let run = Box::pin(scope.around(run)).await;
-        if let Some(sentence) = forbidden.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return plain(StatusCode::FORBIDDEN, sentence);
-        }
-        let page = metrics::probe_page(&run, &request.spec);
-        let log = debug::log(&request, &run);
-        let masked = config.modules.get(&request.module).map_or("", |module| module.masked_yaml.as_str());
-        let text = debug::page(&log, &page, masked);
-        self.history.add(&request.module, &request.target, &run, text.clone());
-        if request.debug {
-            return answer(StatusCode::OK, TEXT, Content::Whole(text.into()));
-        }
-        answer(StatusCode::OK, metrics::CONTENT_TYPE, Content::Whole(page.into()))
+        answer(StatusCode::OK, metrics::CONTENT_TYPE, Content::Whole(record.metrics().into()))
     }
 
     /// Answers `GET /logs`.
@@ -122,41 +135,122 @@ impl Endpoint {
         self.history.answer(head)
     }
 
-    /// Made anew for each config: what the system trusts may have changed with it.
-    fn shared(&self, config: &Arc<Config>) -> (Arc<Shared>, Arc<Semaphore>) {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Ready { config: of, shared, permits }) = &*ready
-            && Arc::ptr_eq(of, config)
-        {
-            return (Arc::clone(shared), Arc::clone(permits));
-        }
-        let shared = Arc::new(Shared::default());
-        let permits = Arc::new(Semaphore::new(config.probe_endpoint.max_concurrent));
-        let now = Ready { config: Arc::clone(config), shared: Arc::clone(&shared), permits: Arc::clone(&permits) };
-        *ready = Some(now);
-        (shared, permits)
+    async fn run(&self, config: &Arc<Config>, request: &ProbeRequest, spec: &ProbeSpec) -> Observation {
+        let prober = match self.prober(&request.module, spec).await {
+            Ok(prober) => prober,
+            Err(sentence) => return not_begun(request, format!("the module {:?}: {sentence}", request.module)),
+        };
+        let rules = Arc::clone(config);
+        let scope = Scope {
+            admit: Some(Arc::new(move |host, address| {
+                let forbidden = |sentence| Failure::new(Reason::TargetForbidden, sentence);
+                rules.probe_endpoint.allow.check(host, address).map_err(forbidden)
+            })),
+            ..Scope::default()
+        };
+        let run = schedule::run(&prober, request.timeout, Duration::ZERO, &self.telemetry);
+        Box::pin(scope.around(run)).await
     }
 
-    fn admit(&self, config: &Arc<Config>, forbidden: &Arc<Mutex<Option<String>>>) -> Admit {
-        let (config, forbidden) = (Arc::clone(config), Arc::clone(forbidden));
-        Arc::new(move |host, address| {
-            config.probe_endpoint.allow.check(host, address).map_err(|sentence| {
-                *forbidden.lock().unwrap_or_else(PoisonError::into_inner) = Some(sentence.clone());
-                Failure::new(Reason::Internal, sentence)
-            })
-        })
+    /// Makes a prober, which costs some microseconds once what it needs is there. The first of a module may have to
+    /// read the system's trust store, so it is not made on a thread that runs have to share.
+    async fn prober(&self, module: &str, spec: &ProbeSpec) -> Result<Prober, String> {
+        let shared = Arc::clone(&self.shared.borrow());
+        let explained = |error| format!("{:#}", anyhow::Error::new(error));
+        if self.seen(&shared).modules.iter().any(|seen| seen == module) {
+            return Prober::new(spec, &shared).map_err(explained);
+        }
+        let (spec, with) = (spec.clone(), Arc::clone(&shared));
+        let prober = tokio::task::spawn_blocking(move || Prober::new(&spec, &with))
+            .await
+            .map_err(|error| format!("making a prober failed: {error}; this is a bug of the exporter"))?
+            .map_err(explained)?;
+        let mut seen = self.seen(&shared);
+        if !seen.modules.iter().any(|seen| seen == module) {
+            seen.modules.push(module.to_owned());
+        }
+        Ok(prober)
+    }
+
+    fn seen(&self, shared: &Arc<Shared>) -> MutexGuard<'_, Seen> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.shared.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, shared)) {
+            *seen = Seen { shared: Some(Arc::clone(shared)), modules: Vec::new() };
+        }
+        seen
     }
 }
 
-/// What can be judged before anything is looked up: paths of sockets.
-fn up_front(config: &Config, spec: &ProbeSpec) -> Result<(), String> {
-    match spec {
-        ProbeSpec::Unix { path, .. } => config.probe_endpoint.allow.check(&path.display().to_string(), None),
-        ProbeSpec::Http { .. }
-        | ProbeSpec::Tcp { .. }
-        | ProbeSpec::Dns { .. }
-        | ProbeSpec::Icmp { .. }
-        | ProbeSpec::Grpc { .. }
-        | ProbeSpec::Websocket { .. } => Ok(()),
+/// One of the runs under way.
+struct Running<'a>(&'a AtomicUsize);
+
+impl<'a> Running<'a> {
+    /// `None` when there are `limit` already.
+    fn new(running: &'a AtomicUsize, limit: usize) -> Option<Self> {
+        let more = |count: usize| (count < limit).then_some(count + 1);
+        running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self(running))
     }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn one_too_many(limit: usize) -> Answer {
+    let sentence = format!("{limit} probes are running already (probe_endpoint.max_concurrent); try again in a bit");
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    answer.headers_mut().insert(RETRY_AFTER, RETRY);
+    answer
+}
+
+/// What can be judged before anything is looked up.
+fn up_front(config: &Config, request: &ProbeRequest, spec: &ProbeSpec) -> Result<(), String> {
+    let allow = &config.probe_endpoint.allow;
+    match spec {
+        ProbeSpec::Unix { path, .. } => allow.check_path(path),
+        ProbeSpec::Http { url, .. }
+        | ProbeSpec::Websocket { url, .. }
+        | ProbeSpec::Dns { server: DnsServer::Url(url), .. } => allow.check_host(url.host_str().unwrap_or_default()),
+        ProbeSpec::Tcp { address, .. }
+        | ProbeSpec::Grpc { address, .. }
+        | ProbeSpec::Dns { server: DnsServer::Host(address), .. } => allow.check_host(&address.host),
+        ProbeSpec::Icmp { host, .. } => allow.check_host(host),
+    }?;
+    match (&request.settings, &request.hostname) {
+        // Some proxies go by the Host header rather than by the URL (against RFC 9112 section 3.2.2).
+        (ModuleSettings::Http(http), Some(hostname)) if http.proxy.is_used() => allow.check_host(host_of(hostname)),
+        _ => Ok(()),
+    }
+}
+
+/// The host of a Host header, without its port.
+fn host_of(header: &str) -> &str {
+    match header.rsplit_once(':') {
+        Some((host, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            host
+        }
+        Some(_) | None => header,
+    }
+}
+
+/// A run that did not come to pass, and says nothing about the target.
+fn not_begun(request: &ProbeRequest, sentence: String) -> Observation {
+    Observation {
+        started: SystemTime::now(),
+        elapsed: Duration::ZERO,
+        timeout: request.timeout,
+        outcome: Outcome::Down(Failure::new(Reason::Internal, sentence)),
+        resolution: None,
+        tls: None,
+        detail: Detail::None,
+        addresses: Box::default(),
+    }
+}
+
+fn masked_yaml(config: &Config, module: &str) -> String {
+    config.modules.get(module).map(|module| module.masked_yaml.clone()).unwrap_or_default()
 }

@@ -6,22 +6,33 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
+use rustls::pki_types::ServerName;
 
 use crate::config::probe_endpoint::Modules;
-use crate::config::{Config, Module, ModuleSettings, ProbeSpec};
+use crate::config::{Config, Module, ModuleSettings, ProbeSpec, mask_address, mask_broken_address};
 
 /// The module of a request that names none.
 const DEFAULT_MODULE: &str = "http_2xx";
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 /// Without that header, as the incumbent.
 const NO_TIMEOUT: Duration = Duration::from_secs(120);
+/// Seconds; nobody waits longer.
+const LONGEST: f64 = 86_400.0;
 
+/// A request that names a module which may be used.
 #[derive(Debug)]
 pub(super) struct ProbeRequest {
     pub(super) module: String,
-    /// As the caller wrote it.
+    /// As the caller wrote it, decoded once. The incumbent decodes it twice in versions after 0.28, which makes a space of each
+    /// plus sign and a slash of each `%2F` that is meant to be there.
     pub(super) target: String,
-    pub(super) spec: ProbeSpec,
+    /// The same without credentials.
+    pub(super) shown: String,
+    pub(super) hostname: Option<String>,
+    /// Of the module, with the hostname in them.
+    pub(super) settings: ModuleSettings,
+    /// What to do, or why the target is none for this module.
+    pub(super) spec: Result<ProbeSpec, String>,
     pub(super) timeout: Duration,
     pub(super) debug: bool,
 }
@@ -54,16 +65,20 @@ impl ProbeRequest {
             .get(&name)
             .filter(|module| !module.built_in || config.probe_endpoint.modules == Modules::All)
             .ok_or_else(|| unknown_module(&name, config))?;
+        let timeout = timeout(head, module.timeout, offset)?;
         let target = take("target").ok_or_else(|| Refused::bad("Target parameter is missing"))?;
+        if let ModuleSettings::NotBuilt(why) = &module.settings {
+            return Err(Refused::bad(format!("Module {name:?} cannot be used: {why}")));
+        }
         let hostname = take("hostname");
-        let module_for = match &hostname {
+        let module = match &hostname {
             None => module.clone(),
             Some(hostname) => with_hostname(module, hostname)?,
         };
-        let spec = module_for.probe_spec(&target).map_err(|sentence| Refused::bad(format!("target {sentence}")))?;
-        let timeout = timeout(head, module.timeout, offset)?;
+        let spec = module.probe_spec(&target);
+        let shown = if spec.is_ok() { mask_address(target.trim()) } else { mask_broken_address(&target) };
         let debug = take("debug").is_some_and(|debug| debug == "true");
-        Ok(Self { module: name, target, spec, timeout, debug })
+        Ok(Self { module: name, target, shown, hostname, settings: module.settings, spec, timeout, debug })
     }
 }
 
@@ -97,8 +112,13 @@ fn with_hostname(module: &Module, hostname: &str) -> Result<Module, Refused> {
             Arc::make_mut(settings).host = Some(hostname.to_owned());
         }
         ModuleSettings::Tcp(settings) => {
-            let settings = Arc::make_mut(settings);
-            settings.tls_config.server_name.get_or_insert_with(|| hostname.to_owned());
+            if settings.tls_config.server_name.is_some() {
+                return Ok(module);
+            }
+            if ServerName::try_from(hostname).is_err() {
+                return Err(Refused::bad(format!("hostname {hostname:?} can be no name in TLS")));
+            }
+            Arc::make_mut(settings).tls_config.server_name = Some(hostname.to_owned());
         }
         ModuleSettings::Dns(_)
         | ModuleSettings::Icmp(_)
@@ -110,24 +130,28 @@ fn with_hostname(module: &Module, hostname: &str) -> Result<Module, Refused> {
     Ok(module)
 }
 
-/// What Prometheus gives, less the offset; the module's own when that is shorter, or when nothing is left.
+/// What Prometheus gives, less the offset; the module's own when that is shorter, or when less than nothing is left.
+///
+/// As the incumbent, with its status for a header that is no number; where it would give a run no time at all, a run
+/// gets all that Prometheus has.
 fn timeout(head: &Parts, module: Option<Duration>, offset: Duration) -> Result<Duration, Refused> {
-    let given = match head.headers.get(TIMEOUT_HEADER) {
-        None => NO_TIMEOUT,
-        Some(value) => value
-            .to_str()
-            .ok()
-            .and_then(|text| text.trim().parse::<f64>().ok())
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .ok_or_else(|| Refused {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                ..Refused::bad(format!(
-                    "Failed to parse timeout from Prometheus header: {value:?} is no number of seconds"
-                ))
-            })?,
+    let text = match head.headers.get(TIMEOUT_HEADER) {
+        None => "",
+        Some(value) => value.to_str().unwrap_or("?").trim(),
+    };
+    let given = if text.is_empty() { 0.0 } else { text.parse::<f64>().unwrap_or(f64::NAN) };
+    if !given.is_finite() {
+        return Err(Refused {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            ..Refused::bad(format!("Failed to parse timeout from Prometheus header: {text:?} is no number of seconds"))
+        });
+    }
+    let given = if given == 0.0 {
+        NO_TIMEOUT
+    } else {
+        Duration::try_from_secs_f64(given.clamp(0.0, LONGEST)).unwrap_or_default()
     };
     let left = given.checked_sub(offset).filter(|left| !left.is_zero());
-    // A scrape that has less time than the offset gets all of it rather than none.
     Ok(match (left, module) {
         (Some(left), Some(module)) => left.min(module),
         (Some(left), None) => left,
@@ -141,17 +165,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::config::Source;
-
-    fn config() -> Config {
-        let text = "modules:
-  web: {prober: http, timeout: 3s, http: {headers: {Host: shop.test}}}
-  plain: {prober: http}
-  mail: {prober: tcp, tcp: {tls: true}}
-targets: []
-";
-        Source::new("t.yaml", text).config().unwrap()
-    }
+    use crate::server::probe::tests::config;
 
     fn ask(query: &str, timeout: Option<&str>) -> Result<ProbeRequest, Refused> {
         let mut request = http::Request::builder().uri(format!("/probe?{query}"));
@@ -165,18 +179,57 @@ targets: []
     fn bad_requests_are_told_apart() {
         for (query, status, part) in [
             ("module=web", 400, "Target parameter is missing"),
+            ("module=web&target=", 400, "Target parameter is missing"),
             ("target=h&module=nobody", 400, "Unknown module \"nobody\""),
-            ("target=h", 400, "set probe_endpoint.enabled: true"),
             ("target=h&module=web&hostname=other.test", 400, "Host header defined both"),
-            ("target=ws://h&module=web", 400, "scheme"),
-            ("target=h&module=mail", 400, "has no port"),
+            ("target=h&module=plain&hostname=a%0Ab", 400, "can be no Host header"),
+            ("target=h:1&module=mail&hostname=a/b", 400, "can be no name in TLS"),
+            ("target=h&module=http3", 400, "Module \"http3\" cannot be used: it asks for"),
         ] {
             let refused = ask(query, None).unwrap_err();
             assert_eq!(refused.status.as_u16(), status, "{query}");
             assert!(refused.sentence.contains(part), "{query}: {}", refused.sentence);
+            assert_eq!(refused.unknown_module, query.contains("nobody"), "{query}");
         }
-        assert_eq!(ask("target=h&module=plain", Some("soon")).unwrap_err().status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(ask("target=h&module=plain", Some("-1")).unwrap_err().status, StatusCode::INTERNAL_SERVER_ERROR);
+        for header in ["soon", "1e999", "nan", "-inf", "5s"] {
+            let refused = ask("target=h&module=plain", Some(header)).unwrap_err();
+            assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR, "{header}");
+        }
+        // The order of the incumbent: module, header, target.
+        assert_eq!(ask("module=nobody", Some("soon")).unwrap_err().status, StatusCode::BAD_REQUEST);
+        assert_eq!(ask("module=plain", Some("soon")).unwrap_err().status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
+    fn the_built_in_module_is_there_when_it_is_asked_for() {
+        let head = http::Request::builder().uri("/probe?target=h").body(()).unwrap().into_parts().0;
+        let of = |text: &str| {
+            let config = crate::config::Source::new("t.yaml", text).config().unwrap();
+            ProbeRequest::of(&head, &config, Duration::ZERO)
+        };
+        let refused = of("targets: []").unwrap_err();
+        assert!(refused.unknown_module && refused.sentence.contains("set probe_endpoint.enabled: true"), "{refused:?}");
+        assert_eq!(of("probe_endpoint: {enabled: true}").unwrap().module, "http_2xx");
+    }
+
+    #[test]
+    fn a_target_that_makes_no_sense_is_a_failed_probe_as_with_the_incumbent() {
+        for (query, part) in
+            [("target=h&module=mail", "has no port"), ("target=ws://u:hunter2@h&module=plain", "the scheme \"ws\"")]
+        {
+            let request = ask(query, None).unwrap();
+            let sentence = request.spec.unwrap_err();
+            assert!(sentence.contains(part), "{query}: {sentence}");
+            assert!(!request.shown.contains("hunter2") && !sentence.contains("hunter2"), "{query}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_decoded_once() {
+        let request = ask("target=http%3A%2F%2Fh%2Fa%252Fb%3Fq%3D1%252B1&module=plain", None).unwrap();
+        assert_eq!(request.target, "http://h/a%2Fb?q=1%2B1");
+        let ProbeSpec::Http { url, .. } = request.spec.unwrap() else { panic!("plain is http") };
+        assert_eq!(url.as_str(), "http://h/a%2Fb?q=1%2B1");
     }
 
     #[test]
@@ -185,19 +238,28 @@ targets: []
         assert_eq!(seconds("target=h&module=web", None), 3.0);
         assert_eq!(seconds("target=h&module=web", Some("2.5")), 2.0);
         assert_eq!(seconds("target=h&module=web", Some("0.3")), 3.0);
+        assert_eq!(seconds("target=h&module=web", Some("-1")), 3.0);
         assert_eq!(seconds("target=h&module=plain", None), 119.5);
+        assert_eq!(seconds("target=h&module=plain", Some("")), 119.5);
+        assert_eq!(seconds("target=h&module=plain", Some("0")), 119.5);
         assert_eq!(seconds("target=h&module=plain", Some("10")), 9.5);
         assert_eq!(seconds("target=h&module=plain", Some("0.5")), 0.5);
+        assert_eq!(seconds("target=h&module=plain", Some("-1")), 0.001);
+        assert_eq!(seconds("target=h&module=plain", Some("1e300")), 86_399.5);
     }
 
     #[test]
     fn a_hostname_becomes_the_host_header_or_the_name_in_tls() {
-        let ProbeSpec::Http { settings, .. } = ask("target=h&module=plain&hostname=a.test", None).unwrap().spec else {
+        let ProbeSpec::Http { settings, .. } =
+            ask("target=h&module=plain&hostname=a.test", None).unwrap().spec.unwrap()
+        else {
             panic!("plain is http")
         };
         assert_eq!(settings.host.as_deref(), Some("a.test"));
         assert!(ask("target=h&module=web&hostname=shop.test", None).is_ok());
-        let ProbeSpec::Tcp { settings, .. } = ask("target=h:1&module=mail&hostname=a.test", None).unwrap().spec else {
+        let ProbeSpec::Tcp { settings, .. } =
+            ask("target=h:1&module=mail&hostname=a.test", None).unwrap().spec.unwrap()
+        else {
             panic!("mail is tcp")
         };
         assert_eq!(settings.tls_config.server_name.as_deref(), Some("a.test"));

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Limits, ReloadRequest, Served, accept, routes::Site};
+use super::{Context, Limits, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, accept, routes::Site};
 use crate::config::Config;
 use crate::state::{Snapshot, State};
 use crate::telemetry::Telemetry;
@@ -46,13 +46,15 @@ async fn start(snapshot: Snapshot, limits: Limits) -> Running {
     let (ready_sender, ready) = watch::channel(false);
     let (reload, reloads) = mpsc::channel(1);
     let telemetry = Arc::new(Telemetry::new());
+    let (_, shared) = watch::channel(Arc::default());
+    let probe = ProbeEndpoint::new(config.clone(), shared, Arc::clone(&telemetry), ProbeOptions::default());
     let context = Context {
         state: State::default(),
         telemetry: Arc::clone(&telemetry),
         config,
         reload,
         ready,
-        probe: super::ProbeOptions::default(),
+        probe: Arc::new(probe),
         web: super::Web::default(),
         external: super::External::default(),
     };

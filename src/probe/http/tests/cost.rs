@@ -1,10 +1,15 @@
 //! What a probe costs in CPU time. Not part of the test run; in an optimised build:
 //! `cargo test --release --lib -- --ignored --nocapture cost_of_a_probe`
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
+use super::super::HttpProber;
 use super::super::testing::*;
 use crate::config::HttpSettings;
+use crate::probe::Shared;
 
 /// CPU nanoseconds of this thread so far (Linux).
 fn spent() -> u64 {
@@ -48,4 +53,27 @@ fn cost_of_a_probe() {
             println!("{name}: {} us of CPU a probe", each / 1000);
         }
     });
+}
+
+/// `/probe` makes one for each request.
+#[test]
+#[ignore = "a measurement, not a test"]
+fn cost_of_a_prober() {
+    const PROBERS: u32 = 1000;
+    let shared = Arc::new(Shared::default());
+    let make = || HttpProber::new(Arc::new(settings()), Url::parse("https://localhost/").unwrap(), &shared).unwrap();
+    let before = spent();
+    let first = make();
+    println!("first: {} us of CPU", (spent() - before) / 1000);
+    let before = spent();
+    for _ in 0..PROBERS {
+        drop(make());
+    }
+    println!("while another has its client: {} us of CPU", (spent() - before) / u64::from(PROBERS) / 1000);
+    drop(first);
+    let before = spent();
+    for _ in 0..PROBERS {
+        drop(make());
+    }
+    println!("alone: {} us of CPU", (spent() - before) / u64::from(PROBERS) / 1000);
 }
