@@ -26,11 +26,11 @@ pub enum Modules {
     All,
 }
 
-/// Which targets a caller may name. Without any rule every one, but for [`METADATA`].
+/// Which targets a caller may name. Without any rule every one, but for the addresses of a cloud's metadata.
 ///
 /// An address rule covers an address, whatever name led to it. A name rule covers whatever the name resolves to, except
-/// what [`is_near`] the exporter: whoever has a name that a star covers could else point it at the exporter's own
-/// machine. Such an address needs a rule of its own.
+/// what is near the exporter (its own machine, its link): whoever has a name that a star covers could else point it
+/// there. Such an address needs a rule of its own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Allow {
     /// Hosts, in lower case, and paths of Unix sockets, which begin with a slash.
