@@ -25,6 +25,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod metrics;
 pub mod observation;
 pub mod once;

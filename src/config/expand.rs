@@ -14,6 +14,24 @@ pub(super) fn expand(node: &mut Node, environment: Environment<'_>, at: &At<'_>,
     walk(node, environment, &[], at, problems);
 }
 
+/// Whether expansion would change nothing below `node`, whatever the environment.
+pub(super) fn is_left_alone(node: &Node) -> bool {
+    fn walk(node: &Node, groups: &[String]) -> bool {
+        match node {
+            Node::Text(text) => {
+                !text.contains("$$") && pieces(text, groups).iter().all(|piece| matches!(piece, Piece::Literal(_)))
+            }
+            Node::List(items) => items.iter().all(|item| walk(item, groups)),
+            Node::Map(entries) => entries.iter().all(|(key, child)| {
+                let own = if key == "query_response" { named_groups(child) } else { Vec::new() };
+                walk(child, if own.is_empty() { groups } else { &own })
+            }),
+            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(..) | Node::Binary(_) => true,
+        }
+    }
+    walk(node, &[])
+}
+
 fn walk(node: &mut Node, environment: Environment<'_>, groups: &[String], at: &At<'_>, problems: &mut Problems) {
     match node {
         Node::Text(text) => {

@@ -13,6 +13,7 @@
 //! | `raw` | serde mirror of the file |
 //! | `resolve` | raw -> typed, all problems of meaning |
 //! | `problem` `position` | places, lines, the report |
+//! | `foreign` | files of other programs, for `convert` |
 //! | `masked` | what `/config` shows |
 //! | `watch` | which files a config was made from, and whether they changed |
 //! | `value`, `tls`, and one for each prober | the types that others import |
@@ -20,6 +21,7 @@
 pub mod dns;
 pub mod dns_numbers;
 mod expand;
+pub(crate) mod foreign;
 pub mod grpc;
 pub mod http;
 pub mod icmp;
@@ -60,13 +62,16 @@ pub use maintenance::Maintenance;
 pub(crate) use masked::{mask_address, mask_broken_address};
 pub use notice::Notice;
 pub use probe_endpoint::ProbeEndpoint;
+pub(crate) use problem::Step;
 pub use problem::{ConfigErrors, Problem};
+pub(crate) use re2::anchored;
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
-pub(crate) use units::parse_duration;
+pub(crate) use units::{parse_duration, show_duration};
 pub use unix::UnixSettings;
 pub use value::{Cadence, Confirm, LabelSet, Pattern, Secret, TargetName};
 pub use watch::{Stamp, Watch};
+pub(crate) use watch::{has_wildcard, wildcard};
 pub use websocket::WebsocketSettings;
 
 /// Reads and checks a config.

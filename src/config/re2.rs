@@ -33,6 +33,16 @@ pub(super) fn translate(pattern: &str, mode: Mode) -> String {
     out
 }
 
+/// `pattern` as Prometheus compiles it for relabelling: on text, matched from end to end, a dot for line breaks too.
+///
+/// # Errors
+/// The regex crate's reason.
+pub(crate) fn anchored(pattern: &str) -> Result<regex::Regex, String> {
+    // Put together as text, as there: `a)|(b` is a pattern, if an odd one.
+    regex::Regex::new(&format!("^(?s:{})$", translate(pattern, Mode::Runes)))
+        .map_err(|error| super::resolve::regex_reason(&error))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
     Pattern,

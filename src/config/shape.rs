@@ -16,8 +16,22 @@ use super::problem::{At, KeyPath, Problems, list_of, nearest};
 
 /// Reads `node` as a `T`; problems are noted, and what they concern is left out.
 pub(super) fn read<T: DeserializeOwned + Default>(node: &Node, at: &At<'_>, problems: &mut Problems) -> T {
+    read_with(node, at, UnknownKeys::Refused, problems)
+}
+
+/// Reads `node` as a `T` that knows only some of its keys: those of a file that belongs to another program.
+pub(super) fn read_some<T: DeserializeOwned + Default>(node: &Node, at: &At<'_>, problems: &mut Problems) -> T {
+    read_with(node, at, UnknownKeys::Skipped, problems)
+}
+
+fn read_with<T: DeserializeOwned + Default>(
+    node: &Node,
+    at: &At<'_>,
+    unknown_keys: UnknownKeys,
+    problems: &mut Problems,
+) -> T {
     const MAX_ROUNDS: usize = 200;
-    let notes = Notes::default();
+    let notes = Notes { unknown_keys, found: RefCell::default(), set_aside: RefCell::default() };
     let mut rounds = 0;
     let value = loop {
         rounds += 1;
@@ -41,8 +55,14 @@ pub(super) fn read<T: DeserializeOwned + Default>(node: &Node, at: &At<'_>, prob
     value
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UnknownKeys {
+    Refused,
+    Skipped,
+}
+
 struct Notes {
+    unknown_keys: UnknownKeys,
     found: RefCell<Vec<(KeyPath, String)>>,
     set_aside: RefCell<HashSet<KeyPath>>,
 }
@@ -318,6 +338,9 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
             if let Some(keys) = self.keys
                 && !keys.contains(&key.as_str())
             {
+                if self.notes.unknown_keys == UnknownKeys::Skipped {
+                    continue;
+                }
                 self.notes.set_aside.borrow_mut().insert(at.path());
                 self.notes.found.borrow_mut().push((at.path(), unknown_key(key, keys)));
                 continue;

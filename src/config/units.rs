@@ -76,7 +76,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// As one would write it: `1m30s`, `500ms`.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     let mut left = duration.as_nanos();
     if left == 0 {
         return "0s".to_owned();

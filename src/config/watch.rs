@@ -63,13 +63,13 @@ impl Glob {
 }
 
 /// Whether a path has wildcards at all.
-pub(super) fn has_wildcard(text: &str) -> bool {
+pub(crate) fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
 /// `*` any text, `?` one character, `[a-z]` and `[!a-z]` a set. Like a shell's, no wildcard matches a leading dot:
 /// editors keep half-written files under such names.
-pub(super) fn wildcard(pattern: &str, name: &str) -> bool {
+pub(crate) fn wildcard(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
     }

@@ -285,7 +285,7 @@ impl Resolver<'_> {
 }
 
 /// The regex crate draws a picture over several lines; the last one is the reason.
-fn regex_reason(error: &regex::Error) -> String {
+pub(super) fn regex_reason(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
