@@ -165,21 +165,21 @@ mod tests {
 
     #[derive(Debug, Default, serde::Deserialize, PartialEq)]
     #[serde(default)]
-    struct Some {
+    struct Part {
         known: Option<String>,
     }
 
     #[test]
     fn unknown_keys_are_passed_over_and_wrong_values_are_not() {
         let file = Foreign::new(Path::new("f.yml"), "other: {a: 1}\nknown: x\n").unwrap();
-        assert_eq!(file.shape::<Some>().unwrap(), Some { known: Option::Some("x".to_owned()) });
+        assert_eq!(file.shape::<Part>().unwrap(), Part { known: Some("x".to_owned()) });
         assert_eq!(file.keys(&[]), ["other", "known"]);
         assert_eq!(file.place(&["known".into()]), "f.yml:2");
         let file = Foreign::new(Path::new("f.yml"), "other: 1\nknown: [x]\n").unwrap();
-        let error = file.shape::<Some>().unwrap_err().to_string();
+        let error = file.shape::<Part>().unwrap_err().to_string();
         assert_eq!(error, "f.yml:2: known: expected a string, found a list\n1 problem");
         assert!(Foreign::new(Path::new("f.yml"), "a: [").is_err());
-        assert_eq!(Foreign::new(Path::new("f.yml"), "# empty\n").unwrap().shape::<Some>().unwrap(), Some::default());
+        assert_eq!(Foreign::new(Path::new("f.yml"), "# empty\n").unwrap().shape::<Part>().unwrap(), Part::default());
     }
 
     #[test]
