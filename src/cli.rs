@@ -89,6 +89,35 @@ pub struct Cli {
 pub enum Command {
     /// Tell what happened, from what Prometheus has kept: outages, uptime, error budgets
     Report(ReportArgs),
+    /// Make a config of a prometheus.yml with jobs for blackbox_exporter, and of a blackbox.yml
+    Convert(ConvertArgs),
+}
+
+const CONVERT_HELP: &str = "\
+The config goes to standard output or to --output, what could not be carried over to standard error (and into a comment
+of the config). Exit codes:
+  0  all was carried over
+  1  some was not, and is listed; or the output could not be written
+  2  a wrong flag, or files that cannot be read or have nothing to carry over";
+
+#[derive(Debug, Args)]
+#[command(after_help = CONVERT_HELP)]
+pub struct ConvertArgs {
+    /// Prometheus' config, where its files are: the targets of its blackbox_exporter jobs are taken from it
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: PathBuf,
+
+    /// blackbox_exporter's config: the modules
+    #[arg(long, value_name = "FILE")]
+    pub blackbox: Option<PathBuf>,
+
+    /// Only what this blackbox_exporter is asked for, HOST:PORT as in __address__
+    #[arg(long, value_name = "ADDRESS")]
+    pub exporter: Option<String>,
+
+    /// A file that is not there yet [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

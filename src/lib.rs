@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> vantage -> state -> schedule -> metrics -> server -> once -> report -> app
+//! config -> observation -> probe -> vantage -> state -> schedule -> metrics -> server -> once -> report -> convert -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -20,6 +20,7 @@
 //! | [`server`] | routes over hyper |
 //! | [`once`] | every target one time, printed: `--once` |
 //! | [`report`] | what happened, asked of Prometheus afterwards: `report` |
+//! | [`convert`] | what blackbox_exporter was asked for, as a config of ours: `convert` |
 //! | [`app`] | wiring, reload, stop: the only module that sees everything |
 
 pub mod app;

@@ -1,5 +1,6 @@
 //! The program `uptime_exporter`: flags, log, run, exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -7,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 use uptime_exporter::app::signal::StopSignals;
 use uptime_exporter::app::{self, App, logging, open_files};
-use uptime_exporter::cli::{Cli, Command};
+use uptime_exporter::cli::{Cli, Command, ConvertArgs};
 use uptime_exporter::server::{External, Web};
-use uptime_exporter::{once, report};
+use uptime_exporter::{convert, once, report};
 
 /// Could not start, or ended unexpectedly; with `--once`: a target is not up.
 const FAILED: u8 = 1;
@@ -53,6 +54,9 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
             Err(error) => fail(FAILED, &format!("{:#}", anyhow::Error::new(error))),
         };
     }
+    if let Some(Command::Convert(args)) = &cli.command {
+        return convert(args);
+    }
     let app = match App::load(&cli.config_file, cli.auto_reload()).await {
         Ok(app) => app,
         Err(problems) => return fail(MISUSED, &problems.to_string()),
@@ -91,6 +95,31 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn convert(args: &ConvertArgs) -> ExitCode {
+    let conversion = match convert::convert(args) {
+        Ok(conversion) => conversion,
+        Err(error) => return fail(MISUSED, &error.to_string()),
+    };
+    match &args.output {
+        None => {
+            if let Err(error) = std::io::stdout().write_all(conversion.config.as_bytes()) {
+                return fail(FAILED, &format!("cannot write to standard output: {error}"));
+            }
+        }
+        Some(path) => {
+            if let Err(error) = convert::save(&conversion.config, path, args) {
+                return fail(FAILED, &format!("{:#}", anyhow::Error::new(error)));
+            }
+        }
+    }
+    if conversion.notes.is_empty() {
+        return fail(0, &conversion.summary);
+    }
+    eprintln!("Not carried over:");
+    conversion.notes.iter().for_each(|note| eprintln!("  {note}"));
+    fail(FAILED, &conversion.summary)
 }
 
 /// For whoever typed the command; the log is for what happens later.

@@ -82,6 +82,12 @@ impl Foreign {
         if problems.is_empty() { Ok(value) } else { Err(problems.into_errors()) }
     }
 
+    /// The same, without the values that are not of their type.
+    pub(crate) fn rough_shape<T: DeserializeOwned + Default>(&self) -> T {
+        let (mut problems, file) = Self::problems_of(&self.path, &self.text);
+        shape::read_some(&self.root, &At::root(file), &mut problems)
+    }
+
     fn node(&self, steps: &[Step]) -> Option<&Node> {
         steps.iter().try_fold(&self.root, |node, step| match (node, step) {
             (Node::Map(_), Step::Key(key)) => node.get(key),

@@ -35,6 +35,11 @@ impl Notes {
         self.0
     }
 
+    /// Forgets what is about other jobs.
+    pub(super) fn retain_jobs(&mut self, jobs: &[String]) {
+        self.0.retain(|note| note.job.as_ref().is_none_or(|job| jobs.iter().any(|kept| one_line(kept) == *job)));
+    }
+
     pub(super) fn all(&self) -> &[Note] {
         &self.0
     }

@@ -38,6 +38,8 @@ pub(super) struct Found {
     pub(super) probes: Vec<Probe>,
     /// Names of the jobs that probe, in their order.
     pub(super) jobs: Vec<String>,
+    /// Those of which nothing stays in Prometheus.
+    pub(super) replaced: Vec<String>,
     pub(super) other_jobs: usize,
     /// Targets that relabelling dropped.
     pub(super) dropped: usize,
@@ -72,6 +74,9 @@ pub(super) fn add(job: &Job, found: &mut Found, notes: &mut Notes) {
     job.note_the_rest(notes);
     outcome.note(job, notes);
     found.jobs.push(job.name.clone());
+    if outcome.others == 0 && job.other_discoveries().is_empty() {
+        found.replaced.push(job.name.clone());
+    }
     found.dropped += outcome.dropped;
     found.probes.append(&mut outcome.probes);
 }

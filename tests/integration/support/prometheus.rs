@@ -53,6 +53,11 @@ impl Prometheus {
         Self::start_in(dir)
     }
 
+    /// With the `prometheus.yml` of a folder, and what lies beside it.
+    pub(crate) fn in_folder(dir: TempDir) -> Self {
+        Self::start_in(dir)
+    }
+
     fn start_in(dir: TempDir) -> Self {
         let mut command = Command::new("prometheus");
         command.current_dir(dir.path()).args([
