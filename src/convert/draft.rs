@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::modules::{DEFAULT, Modules};
+use super::modules::Modules;
 use super::names;
 use super::notes::{Notes, count, list};
 use super::probes::Probe;
@@ -39,7 +39,7 @@ impl Draft {
         let mut unknown: BTreeMap<String, Vec<&Probe>> = BTreeMap::new();
         let mut known = Vec::new();
         for probe in probes {
-            let module = module_of(probe);
+            let module = probe.module.as_str();
             match modules.facts(module) {
                 Some(_) => known.push(probe.clone()),
                 None => unknown.entry(module.to_owned()).or_default().push(probe),
@@ -67,7 +67,7 @@ impl Draft {
     }
 
     fn add(&mut self, probe: &Probe, name: String, notes: &mut Notes) {
-        let module = module_of(probe);
+        let module = probe.module.as_str();
         let facts = self.modules.facts(module).cloned().unwrap_or_default();
         let over = match probe.hostname.as_deref().map(|hostname| facts.with_hostname(hostname)).transpose() {
             Ok(over) => over.flatten(),
@@ -181,10 +181,6 @@ impl Draft {
         notes.add(self.modules.place(name), None, format!("module {name}: {why}; it is left out{targets}"));
         self.modules.remove(name);
     }
-}
-
-fn module_of(probe: &Probe) -> &str {
-    probe.module.as_deref().unwrap_or(DEFAULT)
 }
 
 /// A problem of a module without the path that leads to it.

@@ -19,7 +19,7 @@ pub(super) fn prometheus(duration: Duration) -> String {
     }
     let mut text = String::new();
     for (unit, size, exact) in UNITS {
-        if left >= *size && (!exact || left % size == 0) {
+        if left >= *size && (!exact || left.is_multiple_of(*size)) {
             text.push_str(&format!("{}{unit}", left / size));
             left %= size;
         }

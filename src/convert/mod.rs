@@ -19,6 +19,8 @@ mod notes;
 mod probes;
 mod relabel;
 mod scrape;
+#[cfg(test)]
+mod tests;
 mod write;
 mod yaml;
 
@@ -28,7 +30,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use self::draft::Draft;
-use self::modules::{DEFAULT, Modules};
+use self::modules::Modules;
 use self::notes::{Notes, count, list};
 use self::probes::Found;
 use crate::cli::ConvertArgs;
@@ -76,7 +78,7 @@ pub fn convert(args: &ConvertArgs) -> Result<Conversion, ConvertError> {
     let modules = match &args.blackbox {
         Some(path) => Modules::read(path, &mut notes).map_err(ConvertError::Input)?,
         None => {
-            let names: Vec<&str> = found.probes.iter().map(|p| p.module.as_deref().unwrap_or(DEFAULT)).collect();
+            let names: Vec<&str> = found.probes.iter().map(|probe| probe.module.as_str()).collect();
             let modules = Modules::well_known(&names);
             let names: Vec<&str> = modules.names().collect();
             if !names.is_empty() {

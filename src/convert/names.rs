@@ -12,16 +12,13 @@ use crate::config::{TargetName, mask_address};
 /// A name for each probe, in their order, all different.
 pub(super) fn names(probes: &[Probe]) -> Vec<String> {
     let base = |probe: &Probe| within_limits(&shown(probe.instance.as_ref().unwrap_or(&probe.target)));
-    let module = |probe: &Probe| probe.module.clone().unwrap_or_default();
     // Each is tried for those that the one before it does not tell apart.
     let forms: [&dyn Fn(&Probe) -> String; 5] = [
         &base,
-        &|probe| within_limits(&format!("{} ({})", base(probe), module(probe))),
+        &|probe| within_limits(&format!("{} ({})", base(probe), probe.module)),
         &|probe| within_limits(&format!("{} ({})", base(probe), probe.job)),
-        &|probe| within_limits(&format!("{} ({}, {})", base(probe), probe.job, module(probe))),
-        &|probe| {
-            within_limits(&format!("{} ({}, {}, {})", base(probe), probe.job, module(probe), shown(&probe.target)))
-        },
+        &|probe| within_limits(&format!("{} ({}, {})", base(probe), probe.job, probe.module)),
+        &|probe| within_limits(&format!("{} ({}, {}, {})", base(probe), probe.job, probe.module, shown(&probe.target))),
     ];
     let mut names: Vec<Option<String>> = vec![None; probes.len()];
     let mut taken = BTreeSet::new();
@@ -93,7 +90,7 @@ mod tests {
             job: job.to_owned(),
             place: String::new(),
             target: target.to_owned(),
-            module: Some(module.to_owned()),
+            module: module.to_owned(),
             hostname: None,
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),

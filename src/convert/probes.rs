@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::discover::Discovered;
 use super::durations;
 use super::job::{Job, is_probe_path};
+use super::modules::DEFAULT;
 use super::notes::{Notes, count, list};
 use super::relabel::{Labels, Rule, Verdict, relabel};
 use crate::config::{LabelSet, mask_address, parse_duration};
@@ -19,7 +20,7 @@ pub(super) struct Probe {
     /// `FILE:LINE` of the job.
     pub(super) place: String,
     pub(super) target: String,
-    pub(super) module: Option<String>,
+    pub(super) module: String,
     pub(super) hostname: Option<String>,
     pub(super) interval: Duration,
     /// Of the scrape; blackbox_exporter takes its offset off.
@@ -157,7 +158,7 @@ impl Outcome {
             job: job.name.clone(),
             place: job.place(),
             target: labels.value("__param_target").to_owned(),
-            module: given("__param_module"),
+            module: given("__param_module").unwrap_or_else(|| DEFAULT.to_owned()),
             hostname: given("__param_hostname"),
             interval,
             timeout,

@@ -55,7 +55,7 @@ fn most_frequent(durations: impl Iterator<Item = Duration>) -> Option<Duration> 
 
 /// `4.5s` rather than `4s500ms`.
 fn duration(duration: Duration) -> String {
-    let exact = duration.subsec_nanos() % 1_000_000 == 0;
+    let exact = duration.subsec_nanos().is_multiple_of(1_000_000);
     if exact && duration.subsec_millis() > 0 && (1..60).contains(&duration.as_secs()) {
         format!("{}s", duration.as_secs_f64())
     } else {

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::exporter::Exporter;
+use crate::support::peer::http;
 use crate::support::process::{Finished, Process};
 use crate::support::prometheus::{PACKAGE, Prometheus};
 use crate::support::{has_tool, poll};
@@ -219,4 +221,121 @@ fn the_config_probes_what_prometheus_asked_for() {
     assert_eq!(theirs.len(), 12);
     assert_eq!(ours, theirs);
     assert!(config.contains("http: {headers: {Host: intern.example.org, X-Probe: \"1.10\"}}"), "{config}");
+}
+
+/// The scrape config that stands in the comment, without the comment's sign.
+fn scrape_job(config: &str) -> String {
+    let from = config.find("# scrape_configs:").unwrap();
+    let lines = config[from..].lines().take_while(|line| line.starts_with("# "));
+    lines.map(|line| format!("{}\n", &line[2..])).collect()
+}
+
+#[test]
+fn rules_that_go_by_job_and_instance_find_their_series() {
+    if !has_tool("prometheus", PACKAGE, "a real Prometheus") {
+        return;
+    }
+    let peer = http().start();
+    let address = peer.address().to_string();
+    let prometheus = format!(
+        "global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: pages
+    metrics_path: /probe
+    static_configs: [{{targets: ['{address}', '{}'], labels: {{team: web}}}}]
+    relabel_configs: &blackbox
+      - {{source_labels: [__address__], target_label: __param_target}}
+      - {{source_labels: [__param_target], target_label: instance}}
+      - {{target_label: __address__, replacement: '127.0.0.1:9115'}}
+  - job_name: ports
+    metrics_path: /probe
+    params: {{module: [tcp_connect]}}
+    static_configs: [{{targets: ['{address}']}}]
+    relabel_configs: *blackbox
+",
+        peer.url()
+    );
+    let blackbox = "modules:
+  http_2xx: {prober: http, http: {preferred_ip_protocol: ip4}}
+  tcp_connect: {prober: tcp}
+";
+    let dir = folder(&[("prometheus.yml", &prometheus), ("blackbox.yml", blackbox)]);
+    let finished = run(dir.path(), &["convert", "--prometheus=prometheus.yml", "--blackbox=blackbox.yml"]);
+    assert_eq!((finished.code(), finished.stderr.as_str()), (0, "3 targets of 2 jobs, 2 modules.\n"), "{finished:?}");
+    let exporter = Exporter::start(&finished.stdout);
+    let scrape = scrape_job(&finished.stdout);
+    let at = exporter.address.to_string();
+    assert_eq!(scrape.matches("localhost:9815").count(), 2, "{scrape}");
+    let config = format!("global: {{scrape_interval: 1s}}\n{}", scrape.replace("localhost:9815", &at));
+    let prometheus = Prometheus::start(&config, &[]);
+    let series = prometheus.wait_until("probe_success == 1", |series| series.len() == 3);
+    let mut seen: Vec<_> =
+        series.iter().map(|one| (one.label("job"), one.label("instance"), one.label("target"))).collect();
+    seen.sort_unstable();
+    let (page, port, url) = (format!("{address} (http_2xx)"), format!("{address} (tcp_connect)"), peer.url());
+    assert_eq!(
+        seen,
+        [("pages", &*address, &*page), ("pages", &*url, &*url), ("ports", &*address, &*port)],
+        "two have the instance, so they have another name"
+    );
+    let own = prometheus.query("uptime_exporter_build_info").unwrap();
+    assert_eq!((own[0].label("job"), own[0].label("instance")), ("uptime", &*at));
+}
+
+#[test]
+fn exit_codes_and_files_are_as_promised() {
+    let prometheus = "scrape_configs:
+  - job_name: web
+    metrics_path: /probe
+    static_configs: [{targets: ['https://shop.example.com/']}]
+    relabel_configs:
+      - {source_labels: [__address__], target_label: __param_target}
+      - {source_labels: [__param_target], target_label: instance}
+      - {target_label: __address__, replacement: localhost:9115}
+";
+    let blackbox = "modules: {http_2xx: {prober: http, http: {basic_auth: {username: me, password: hunter2}}}}\n";
+    let files = [
+        ("prometheus.yml", prometheus),
+        ("blackbox.yml", blackbox),
+        ("node.yml", "scrape_configs: [{job_name: node, static_configs: [{targets: ['localhost:9100']}]}]\n"),
+        ("bad.yml", "scrape_configs: [{job_name: [x]}]\n"),
+    ];
+    let dir = folder(&files);
+    let convert = |args: &[&str]| run(dir.path(), &[&["convert"], args].concat());
+
+    let all = ["--prometheus=prometheus.yml", "--blackbox=blackbox.yml", "--output=config.yaml"];
+    for attempt in ["it is new", "it is there and the same"] {
+        let finished = convert(&all);
+        assert_eq!(
+            (finished.code(), &*finished.stderr),
+            (0, "1 target of 1 job, 1 module.\n"),
+            "{attempt}: {finished:?}"
+        );
+        assert_eq!(finished.stdout, "");
+    }
+    std::fs::write(dir.path().join("config.yaml"), "targets: []\n").unwrap();
+    let finished = convert(&all);
+    assert_eq!(finished.code(), 1);
+    assert!(finished.stderr.starts_with("config.yaml is there already, with other content"), "{finished:?}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("config.yaml")).unwrap(), "targets: []\n");
+    let finished = convert(&["--prometheus=prometheus.yml", "--blackbox=blackbox.yml", "--output=none/config.yaml"]);
+    assert_eq!(finished.code(), 1, "{finished:?}");
+    assert_eq!(finished.stderr, "cannot write none/config.yaml: No such file or directory (os error 2)\n");
+
+    for (args, message) in [
+        (&["--prometheus=node.yml"][..], "node.yml: no job probes by blackbox_exporter"),
+        (&["--prometheus=none.yml"], "none.yml: cannot be opened: no such file or directory"),
+        (&["--prometheus=bad.yml"], "bad.yml:1: scrape_configs[0].job_name: expected a string, found a list"),
+        (&["--prometheus=prometheus.yml", "--blackbox=none.yml"], "none.yml: cannot be opened"),
+        (
+            &["--prometheus=prometheus.yml", "--exporter=other:9115"],
+            "--exporter other:9115: no job asks it; asked are localhost:9115 (1 target)",
+        ),
+        (&["--blackbox=blackbox.yml"], "error: the following required arguments were not provided"),
+    ] {
+        let finished = convert(args);
+        assert_eq!(finished.code(), 2, "{finished:?}");
+        assert!(finished.stderr.starts_with(message), "{finished:?}");
+        assert_eq!(finished.stdout, "", "{finished:?}");
+    }
 }
