@@ -187,11 +187,7 @@ fn a_module_that_we_refuse_takes_its_targets_with_it() {
     assert_eq!(names(&config), ["d.example.com"]);
     assert_eq!(notes.len(), 4, "{notes:#?}");
     assert!(notes[0].contains("the module nobody of 1 target is not in "), "{notes:#?}");
-    assert!(
-        notes[1].starts_with("blackbox.yml:3: module ours: http.folow: unknown key; did you mean follow_redirects?")
-            || notes[1].starts_with("blackbox.yml:3: module ours: http."),
-        "{notes:#?}"
-    );
+    assert!(notes[1].starts_with("blackbox.yml:3: module ours: http.folow: unknown key; "), "{notes:#?}");
     assert!(notes[1].contains("\"ipv4\" is neither ip4 nor ip6"), "{notes:#?}");
     assert!(notes[1].ends_with("; it is left out, and 2 targets with it"), "{notes:#?}");
     assert!(notes.iter().any(|note| note.contains("https://x y/: target: ")), "{notes:#?}");

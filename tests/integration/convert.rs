@@ -33,7 +33,7 @@ scrape_configs:
       - targets: ["https://shop.example.com/health?a=b&c=d", "https://www.example.com/"]
         labels: {team: web}
       - targets: ["https://intern.example.com/"]
-        labels: {__param_hostname: intern.example.org}
+        labels: {__param_hostname: intern.example.org, __param_module: smtp, __metrics_path__: /probe}
     file_sd_configs:
       - files: ["targets/*.json", targets/more.yml]
     relabel_configs: &blackbox
