@@ -64,6 +64,14 @@ pub struct Cli {
     #[arg(long = "history.limit", value_name = "COUNT", default_value = "100")]
     pub history_limit: u16,
 
+    /// A file in which verdicts, counters and evidence outlive a restart
+    #[arg(long = "state.file", value_name = "FILE")]
+    pub state_file: Option<PathBuf>,
+
+    /// Seconds between two writes of it; a changed verdict is written at once
+    #[arg(long = "state.interval", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub state_interval: Duration,
+
     /// Probe every target once, print the results, and exit
     #[arg(long = "once")]
     pub once: bool,

@@ -14,7 +14,7 @@
 //! | [`telemetry`] | the exporter's own counters (the `prometheus` crate's registry) |
 //! | [`probe`] | one file or folder a protocol; name resolution and TLS that they share |
 //! | [`vantage`] | anchors: whether it is us that is cut off |
-//! | [`state`] | per target: last observations, verdict, totals, clocks; snapshots of them |
+//! | [`state`] | per target: last observations, verdict, totals, clocks; snapshots of them, and the file that outlives a restart |
 //! | [`schedule`] | when to run; one loop a target |
 //! | [`metrics`] | names, help and types; snapshot -> text |
 //! | [`server`] | routes over hyper |

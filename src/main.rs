@@ -10,6 +10,7 @@ use uptime_exporter::app::signal::StopSignals;
 use uptime_exporter::app::{self, App, logging, open_files};
 use uptime_exporter::cli::{Cli, Command, ConvertArgs};
 use uptime_exporter::server::{External, Web};
+use uptime_exporter::state::file::StateFile;
 use uptime_exporter::{convert, once, report};
 
 /// Could not start, or ended unexpectedly; with `--once`: a target is not up.
@@ -88,7 +89,11 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         Ok(external) => external,
         Err(error) => return fail(MISUSED, &error.to_string()),
     };
-    match app.with_probe_options(cli.probe_options()).with_web(web, external).run(listeners, stop).await {
+    let mut app = app.with_probe_options(cli.probe_options()).with_web(web, external);
+    if let Some(path) = cli.state_file {
+        app = app.with_state_file(StateFile::new(path), cli.state_interval);
+    }
+    match app.run(listeners, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(error = format!("{error:#}"), "Ended unexpectedly.");

@@ -128,6 +128,32 @@ impl Default for Telemetry {
     }
 }
 
+/// Of the state file; only of an exporter that has one.
+#[derive(Clone)]
+pub struct StateFileTelemetry {
+    /// Unix seconds.
+    pub last_write: Gauge,
+    pub write_failures: IntCounter,
+}
+
+impl StateFileTelemetry {
+    /// # Errors
+    /// When the registry has them already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let last_write = Gauge::new(
+            "uptime_exporter_state_file_last_write_timestamp_seconds",
+            "Unix time of the last write of the state file, in seconds; only with --state.file.",
+        )?;
+        let write_failures = IntCounter::new(
+            "uptime_exporter_state_file_write_failures_total",
+            "Writes of the state file that failed; only with --state.file.",
+        )?;
+        registry.register(Box::new(last_write.clone()))?;
+        registry.register(Box::new(write_failures.clone()))?;
+        Ok(Self { last_write, write_failures })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

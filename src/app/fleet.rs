@@ -1,6 +1,7 @@
 //! The loops that run, and how a new config changes them: a diff by name and fingerprint.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -9,6 +10,8 @@ use crate::config::Target;
 use crate::probe::Probe;
 use crate::schedule::Scheduler;
 use crate::state::{State, TargetState};
+
+use super::keeper::Earlier;
 
 /// One target of a config that is about to be taken over.
 pub(super) struct Wanted<P> {
@@ -31,6 +34,8 @@ pub(super) struct Fleet {
     state: State,
     /// Sorted by name, as the targets of a config are.
     running: Vec<Running>,
+    /// What an earlier process knew of targets; for the first config alone.
+    earlier: Earlier,
 }
 
 struct Running {
@@ -39,8 +44,8 @@ struct Running {
 }
 
 impl Fleet {
-    pub(super) fn new(scheduler: Scheduler, state: State) -> Self {
-        Self { scheduler, state, running: Vec::new() }
+    pub(super) fn new(scheduler: Scheduler, state: State, earlier: Earlier) -> Self {
+        Self { scheduler, state, running: Vec::new(), earlier }
     }
 
     /// Makes these the targets, in one go: nothing here waits or fails.
@@ -48,6 +53,7 @@ impl Fleet {
     /// `wanted` is sorted by name, and `None` stands only for a prober of a target that runs.
     pub(super) fn apply<P: Probe>(&mut self, wanted: Vec<Wanted<P>>, now: Instant) -> Changes {
         let mut changes = Changes::default();
+        let mut earlier = std::mem::take(&mut self.earlier);
         let mut old = std::mem::take(&mut self.running).into_iter().peekable();
         let mut starting = Vec::new();
         let mut states = Vec::with_capacity(wanted.len());
@@ -75,7 +81,11 @@ impl Fleet {
                 }
                 (None, Some(prober)) => {
                     changes.added += 1;
-                    let state = Arc::new(TargetState::new(target, now));
+                    let state = match earlier.remove(target.name.as_str()) {
+                        None => TargetState::new(target, now),
+                        Some(saved) => TargetState::restore(target, saved, now, SystemTime::now()),
+                    };
+                    let state = Arc::new(state);
                     starting.push((prober, Arc::clone(&state)));
                     state
                 }
@@ -135,7 +145,7 @@ mod tests {
         fn new() -> Self {
             let state = State::default();
             let scheduler = Scheduler::new(Arc::new(Telemetry::new()), CurrentVantage::default());
-            Self { fleet: Fleet::new(scheduler, state.clone()), state }
+            Self { fleet: Fleet::new(scheduler, state.clone(), Earlier::new()), state }
         }
 
         /// Names with the mark of what is new: `+`.

@@ -4,6 +4,7 @@
 //! Reloads are therefore one after the other. The app owns every task; nothing is spawned and forgotten.
 
 mod fleet;
+mod keeper;
 mod listen;
 mod loading;
 pub mod logging;
@@ -34,9 +35,11 @@ use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
 use crate::server::{self, External, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, Web};
 use crate::state::State;
+use crate::state::file::StateFile;
 use crate::telemetry::Telemetry;
 use crate::vantage::CurrentVantage;
 use fleet::{Fleet, Wanted};
+use keeper::{Earlier, Keeper};
 use loading::{Input, Loaded, load};
 use watch::Watch;
 
@@ -54,6 +57,8 @@ pub struct App {
     probe: ProbeOptions,
     web: Web,
     external: External,
+    /// With how often it is written.
+    state_file: Option<(StateFile, Duration)>,
 }
 
 /// The app while it runs.
@@ -69,6 +74,9 @@ struct Running {
     vantage: CurrentVantage,
     /// The task that asks the anchors now and then; one before it may not have ended yet.
     lookouts: JoinSet<Infallible>,
+    keeper: Option<Keeper>,
+    /// The task that writes the state file.
+    keeping: JoinSet<Infallible>,
     stop: CancellationToken,
 }
 
@@ -94,6 +102,7 @@ impl App {
             probe: ProbeOptions::default(),
             web: Web::default(),
             external: External::default(),
+            state_file: None,
         })
     }
 
@@ -107,6 +116,12 @@ impl App {
     #[must_use]
     pub fn with_web(self, web: Web, external: External) -> Self {
         Self { web, external, ..self }
+    }
+
+    /// Where the state outlives the process, and how often it is written.
+    #[must_use]
+    pub fn with_state_file(self, file: StateFile, interval: Duration) -> Self {
+        Self { state_file: Some((file, interval)), ..self }
     }
 
     /// How much there is in the config, for people.
@@ -130,9 +145,18 @@ impl App {
     /// Probes and serves until `stop`, then stops within a bounded grace.
     ///
     /// # Errors
-    /// When a part that has to run ended by itself, or the operating system refuses signals.
+    /// When a part that has to run ended by itself, the operating system refuses signals, or the state file cannot be
+    /// used at all.
     pub async fn run(self, listeners: Vec<Listener>, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { path, auto_reload, loaded, telemetry, state, probe, web, external } = self;
+        let Self { path, auto_reload, loaded, telemetry, state, probe, web, external, state_file } = self;
+        let (keeper, earlier) = match state_file {
+            None => (None, Earlier::new()),
+            Some((file, interval)) => {
+                let keeper = Keeper::new(file, interval, &telemetry.registry).context("cannot register a metric")?;
+                let earlier = keeper.earlier().await?;
+                (Some(keeper), earlier)
+            }
+        };
         let mut hangup = signal::reload_signal().context("cannot listen to SIGHUP")?;
         let (reload, mut reload_requests) = mpsc::channel::<ReloadRequest>(16);
         let (ready, ready_seen) = channel::channel(false);
@@ -163,11 +187,13 @@ impl App {
         let gauge = VantageGauge::new(move || Some((configs.borrow().labels.clone(), vantages.get().reaches()?)));
         telemetry.registry.register(Box::new(gauge)).context("cannot register a metric")?;
         let scheduler = Scheduler::new(Arc::clone(&telemetry), vantage.clone());
-        let fleet = Fleet::new(scheduler, state.clone());
+        let fleet = Fleet::new(scheduler, state.clone(), earlier);
         let watch = Watch::new(&path, &loaded.config, auto_reload);
+        let (lookouts, keeping) = (JoinSet::new(), JoinSet::new());
         let mut app =
-            Running { path, telemetry, state, fleet, config, shared, watch, vantage, lookouts: JoinSet::new(), stop };
+            Running { path, telemetry, state, fleet, config, shared, watch, vantage, lookouts, keeper, keeping, stop };
         app.take_over(loaded, "start");
+        app.keep();
         tell_systemd(&[sd_notify::NotifyState::Ready]);
 
         // Readiness is a latch: it says that the start is over, not that nothing is new.
@@ -192,6 +218,7 @@ impl App {
                 }
                 () = app.fleet.scheduler.reap() => Ok(()),
                 Some(Err(ended)) = app.lookouts.join_next() => app.lookout_ended(&ended),
+                Some(Err(ended)) = app.keeping.join_next() => app.keeping_ended(&ended),
             };
             if let Err(Stopped) = over {
                 break Ok(());
@@ -263,6 +290,20 @@ impl Running {
         info!(trigger, added, changed, removed, unchanged, "Config loaded.");
     }
 
+    /// Starts to write the state file, if there is one.
+    fn keep(&mut self) {
+        if let Some(keeper) = self.keeper.clone() {
+            self.keeping.spawn(keeper.keep(self.state.clone(), self.fleet.scheduler.turned()));
+        }
+    }
+
+    fn keeping_ended(&mut self, ended: &tokio::task::JoinError) -> Result<(), Stopped> {
+        self.telemetry.panics.inc();
+        error!(error = %ended, "The state file was not written, and is begun anew. This is a bug.");
+        self.keep();
+        Ok(())
+    }
+
     /// Aborted for another one, as a rule.
     fn lookout_ended(&self, ended: &tokio::task::JoinError) -> Result<(), Stopped> {
         if !ended.is_cancelled() {
@@ -285,6 +326,11 @@ impl Running {
             }
         };
         let drained = timeout_at(grace, drain).await;
+        if let Some(keeper) = &self.keeper
+            && timeout_at(grace, keeper.stop(&self.state)).await.is_err()
+        {
+            warn!("The state was not written within the grace; a restart forgets what is new.");
+        }
         let seconds = began.elapsed().as_secs_f64();
         if loops.is_ok() && drained.is_ok() && cut_off == 0 {
             info!(seconds, runs_cancelled, "Stopped.");

@@ -47,7 +47,8 @@ fn names(state: &State) -> Vec<String> {
 /// An app without servers, so that a test can hold its parts.
 async fn running(file: &File) -> Running {
     let App { path, auto_reload, loaded, telemetry, state, .. } = App::load(file.path(), None).await.unwrap();
-    let fleet = Fleet::new(Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()), state.clone());
+    let fleet =
+        Fleet::new(Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()), state.clone(), Earlier::new());
     let config = channel::Sender::new(Arc::clone(&loaded.config));
     let watch = Watch::new(&path, &loaded.config, auto_reload);
     let mut running = Running {
@@ -60,6 +61,8 @@ async fn running(file: &File) -> Running {
         watch,
         vantage: CurrentVantage::default(),
         lookouts: JoinSet::new(),
+        keeper: None,
+        keeping: JoinSet::new(),
         stop: CancellationToken::new(),
     };
     running.take_over(loaded, "start");

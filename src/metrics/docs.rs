@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::FAMILIES;
 use crate::observation::Reason;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{StateFileTelemetry, Telemetry};
 
 /// Every metric, as Markdown: the targets' families, then the exporter's own.
 pub fn markdown_table() -> String {
@@ -47,6 +47,7 @@ fn own() -> Vec<(String, String, String, String)> {
     }
     let vantage = super::VantageGauge::new(|| Some((crate::config::LabelSet::default(), true)));
     let _ = telemetry.registry.register(Box::new(vantage));
+    let _ = StateFileTelemetry::register(&telemetry.registry);
     let families = telemetry.registry.gather();
     families
         .iter()

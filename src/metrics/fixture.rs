@@ -161,8 +161,8 @@ pub(crate) fn good_https() -> Observation {
         outcome: Outcome::Up,
         resolution: Some(resolution(4, "192.0.2.1")),
         tls: Some(TlsSession {
-            version: Some("TLS 1.3"),
-            cipher: Some("TLS_AES_128_GCM_SHA256"),
+            version: Some("TLS 1.3".into()),
+            cipher: Some("TLS_AES_128_GCM_SHA256".into()),
             chain: chain(),
             last_chain_expiry: Some(1_770_000_000),
             verify_error: None,
@@ -247,8 +247,8 @@ fn good_smtp() -> Observation {
         outcome: Outcome::Up,
         resolution: Some(resolution(0, "::1")),
         tls: Some(TlsSession {
-            version: Some("TLS 1.2"),
-            cipher: Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+            version: Some("TLS 1.2".into()),
+            cipher: Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into()),
             chain: chain(),
             last_chain_expiry: Some(1_770_000_000),
             verify_error: None,
@@ -286,7 +286,7 @@ fn good_ping() -> Observation {
             rtt: Some(ms(15)),
             round_trips: Some(RoundTrips { min: ms(10), avg: ms(15), max: ms(20), mdev: ms(4) }),
             reply_hop_limit: Some(57),
-            socket: Some("datagram"),
+            socket: Some("datagram".into()),
         })),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 /// What was found out right after a failing run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// When the re-checks began.
     pub time: SystemTime,
@@ -15,7 +17,7 @@ pub struct Diagnosis {
 }
 
 /// One re-check.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// What was varied, such as `address 192.0.2.1` or `without certificate verification`.
     pub what: Box<str>,
@@ -28,9 +30,9 @@ pub struct Attempt {
 macro_rules! findings {
     ($($variant:ident $label:literal $meaning:literal;)*) => {
         /// The closed vocabulary of findings, most telling first.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Finding {
-            $(#[doc = $meaning] $variant,)*
+            $(#[doc = $meaning] #[serde(rename = $label)] $variant,)*
         }
 
         impl Finding {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One DNS run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DnsDetail {
     /// Setting the connection up, TLS too; `None` when not tried.
     pub connect: Option<Duration>,
@@ -15,7 +18,8 @@ pub struct DnsDetail {
     pub truncated: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DnsReply {
     /// Extended by EDNS where there is that.
     pub rcode: u16,

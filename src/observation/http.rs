@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One HTTP run over all its hops. The status and what follows belong to the final response.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HttpDetail {
     pub phases: HttpPhases,
     /// The HTTP status code; `None` without a response, as are the fields below.
@@ -27,6 +30,7 @@ pub struct HttpDetail {
     /// A chosen few of the response headers; no cookies, no credentials.
     pub headers: Box<[(Box<str>, Box<str>)]>,
     /// The first 1 KiB of the body, empty when the target opts out.
+    #[serde(with = "super::base64_text")]
     pub body_excerpt: Box<[u8]>,
     /// The URL of every hop after the first, without credentials and query.
     pub redirect_chain: Box<[Box<str>]>,
@@ -35,7 +39,8 @@ pub struct HttpDetail {
 /// Exact times of the phases, summed over the hops. `None`: not reached on any hop.
 ///
 /// A phase that was entered but not completed holds the time spent in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HttpPhases {
     /// Name lookups.
     pub resolve: Option<Duration>,

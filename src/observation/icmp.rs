@@ -1,9 +1,13 @@
 //! What an ICMP run showed.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One ICMP run: its echo requests and what came back.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct IcmpDetail {
     /// From the address to the moment before the first packet was sent. `None`: not reached.
     pub setup: Option<Duration>,
@@ -18,7 +22,7 @@ pub struct IcmpDetail {
     /// What the latest reply had left of its hop limit (IPv4: TTL), if the kernel told.
     pub reply_hop_limit: Option<u8>,
     /// The kind of the socket: `datagram` or `raw`.
-    pub socket: Option<&'static str>,
+    pub socket: Option<Cow<'static, str>>,
 }
 
 impl IcmpDetail {
@@ -30,7 +34,8 @@ impl IcmpDetail {
 }
 
 /// Round trips of the packets of one run.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RoundTrips {
     pub min: Duration,
     pub avg: Duration,

@@ -3,6 +3,7 @@
 //! Probers make an [`Observation`]; `state` keeps some; `metrics` and the JSON API render it.
 //! [`Reason`] is the closed vocabulary of failures. A fact that was not reached is `None`, never zero.
 
+mod base64_text;
 mod diagnosis;
 mod dns;
 mod grpc;
@@ -11,9 +12,12 @@ mod icmp;
 mod tcp;
 mod websocket;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 pub use self::diagnosis::{Attempt, Diagnosis, Finding};
 pub use self::dns::{DnsDetail, DnsReply};
@@ -24,7 +28,7 @@ pub use self::tcp::{ExpectInfo, TcpDetail};
 pub use self::websocket::WebsocketDetail;
 
 /// What one run of one probe saw.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Wall clock at the start of the run.
     pub started: SystemTime,
@@ -44,7 +48,7 @@ pub struct Observation {
 }
 
 /// One run at one of several addresses.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AddressRun {
     /// `None`: the address that a family lacks, of a target that wants both.
     pub address: Option<IpAddr>,
@@ -52,7 +56,8 @@ pub struct AddressRun {
     pub outcome: Outcome,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Up,
     Down(Failure),
@@ -72,7 +77,7 @@ impl Outcome {
 }
 
 /// Why a run failed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub reason: Reason,
     /// One sentence for people: what was expected, what was found. Never a label. Holds no secret.
@@ -89,9 +94,9 @@ impl Failure {
 macro_rules! reasons {
     ($($variant:ident $label:literal $meaning:literal $look:literal;)*) => {
         /// The closed vocabulary of failures, graded by what an operator would do next.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Reason {
-            $(#[doc = $meaning] $variant,)*
+            $(#[doc = $meaning] #[serde(rename = $label)] $variant,)*
         }
 
         impl Reason {
@@ -240,7 +245,7 @@ impl Reason {
 }
 
 /// How the name of the target became an address.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resolution {
     /// Time of the lookup, on failure too. Zero for an address literal.
     pub elapsed: Duration,
@@ -251,12 +256,12 @@ pub struct Resolution {
 }
 
 /// One TLS handshake, whether or not its certificates were accepted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TlsSession {
     /// As the incumbent spells it: `TLS 1.2`, `TLS 1.3`. `None` when the handshake ended before.
-    pub version: Option<&'static str>,
+    pub version: Option<Cow<'static, str>>,
     /// IANA name, such as `TLS_AES_128_GCM_SHA256`.
-    pub cipher: Option<&'static str>,
+    pub cipher: Option<Cow<'static, str>>,
     /// What the peer sent, leaf first.
     pub chain: Arc<Chain>,
     /// For each verified chain its earliest notAfter, then the latest of those, in Unix seconds.
@@ -267,14 +272,14 @@ pub struct TlsSession {
 }
 
 /// Certificates that a peer sent, leaf first. Shared between runs that saw the same ones.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Chain {
     pub certificates: Box<[Certificate]>,
     /// Earliest notAfter among them, Unix seconds. `None` for a chain with no readable certificate.
     pub earliest_expiry: Option<i64>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// RFC 2253-style, such as `CN=example.org,O=Example`.
     pub subject: Box<str>,
@@ -292,7 +297,8 @@ pub struct Certificate {
 }
 
 /// What the protocol showed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Detail {
     /// Nothing: the run ended before the protocol was spoken, or a test made it.
     None,

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One TCP run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TcpDetail {
     /// TCP handshake; `None` when not tried.
     pub connect: Option<Duration>,
@@ -16,6 +19,7 @@ pub struct TcpDetail {
     /// Labels of each `labels` step that matched, for `probe_expect_info`.
     pub expect_info: Box<[ExpectInfo]>,
     /// The first 1 KiB that the peer sent, empty when the target opts out.
+    #[serde(with = "super::base64_text")]
     pub received_excerpt: Box<[u8]>,
 }
 

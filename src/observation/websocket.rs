@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One WebSocket run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WebsocketDetail {
     /// TCP handshake; `None` when not tried.
     pub connect: Option<Duration>,
@@ -21,5 +24,6 @@ pub struct WebsocketDetail {
     /// there is no such step.
     pub failed_regex: Option<bool>,
     /// The first 1 KiB of messages, empty when the target opts out.
+    #[serde(with = "super::base64_text")]
     pub received_excerpt: Box<[u8]>,
 }

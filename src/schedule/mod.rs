@@ -18,6 +18,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, error, info};
@@ -44,11 +45,19 @@ struct Common {
     telemetry: Arc<Telemetry>,
     /// Excuses what is our own network's fault.
     vantage: CurrentVantage,
+    /// Told of each change of a verdict.
+    turned: Arc<Notify>,
 }
 
 impl Scheduler {
     pub fn new(telemetry: Arc<Telemetry>, vantage: CurrentVantage) -> Self {
-        Self { loops: JoinSet::new(), common: Arc::new(Common { epoch: Instant::now(), telemetry, vantage }) }
+        let common = Common { epoch: Instant::now(), telemetry, vantage, turned: Arc::default() };
+        Self { loops: JoinSet::new(), common: Arc::new(common) }
+    }
+
+    /// Is told of each change of a verdict.
+    pub fn turned(&self) -> Arc<Notify> {
+        Arc::clone(&self.common.turned)
     }
 
     /// Starts to probe a target; it goes on until the handle aborts it or the scheduler is dropped.
@@ -126,6 +135,9 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
         let ended = Instant::now();
         let recorded = state.record(observation, ended);
         log(state, &recorded, due.kind);
+        if recorded.change.is_some() {
+            common.turned.notify_one();
+        }
         diagnosis = match (&recorded.observation.outcome, recorded.begins_series) {
             // What the run before was diagnosed for is over.
             (Outcome::Up, _) => None,

@@ -288,7 +288,8 @@ async fn first_runs_come_soon_and_spread_out() {
 #[tokio::test]
 async fn an_idle_loop_is_small() {
     let telemetry = Arc::new(Telemetry::new());
-    let common = Arc::new(Common { epoch: Instant::now(), telemetry, vantage: CurrentVantage::default() });
+    let turned = Arc::default();
+    let common = Arc::new(Common { epoch: Instant::now(), telemetry, vantage: CurrentVantage::default(), turned });
     let idle = supervise(Scripted::new(|_| Act::Panic), state(target("shop", S, S)), common);
     assert!(size_of_val(&idle) <= 640, "{}", size_of_val(&idle));
 }

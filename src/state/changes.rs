@@ -5,10 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use crate::observation::{Detail, Observation};
 
 /// A fact of a target that should not change by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum What {
     /// The addresses of the name: counted as changed when none of the old ones is left, because names behind which
     /// many servers stand show another few of them each time.
@@ -36,7 +39,7 @@ impl What {
 }
 
 /// A change that was seen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     pub what: What,
     /// Start of the first run that saw it so.
@@ -46,7 +49,7 @@ pub struct Changed {
 }
 
 /// The last change of each fact; most targets have none. Cheap to clone.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Changes(Option<Arc<[Changed]>>);
 
 impl Changes {

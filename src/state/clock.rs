@@ -21,7 +21,7 @@ pub(super) enum Account {
     Pending,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Clock {
     account: Account,
     /// Everything before is settled.
@@ -106,6 +106,17 @@ impl Clock {
         self.settle(now, totals);
         self.resolve(Account::Unknown, totals);
         self.mark
+    }
+
+    /// The exporter was not there for `away` before the clock was made.
+    pub(super) fn credit_away(&mut self, away: Duration, totals: &mut Totals) {
+        let (_, wall) = self.wall;
+        let covered = match wall.checked_sub(away) {
+            Some(left) if !self.maintenance.is_empty() => self.maintenance.covered(left, wall).min(away),
+            _ => Duration::ZERO,
+        };
+        totals.maintenance = totals.maintenance.saturating_add(covered);
+        self.credit(Account::Unknown, away.saturating_sub(covered), totals);
     }
 
     /// When the run that ended last, or goes on now, began; correct until the next settling.

@@ -2,13 +2,14 @@
 //!
 //! `schedule` writes through [`TargetState`]; everyone else reads a [`Snapshot`], a plain copy.
 //! `clock` decides whose the time between two runs is; `target` decides the verdict; `changes` remembers what was
-//! otherwise before; `recent` has the last runs in short.
+//! otherwise before; `recent` has the last runs in short; `file` is where all this outlives the process.
 //!
 //! Why plain `std` locks: they are held for a copy and never across an await, so an async lock would only cost.
 //! One lock a target, so that a loop that records never waits for a page that copies 10,000 others.
 
 mod changes;
 mod clock;
+pub mod file;
 mod recent;
 mod target;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod timeline;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::config::{Notice, Target};
@@ -25,11 +27,12 @@ use crate::observation::{Diagnosis, Observation, Reason};
 
 pub use changes::{Changed, Changes, What};
 pub use recent::{Recent, RecentRun};
-pub use target::{Change, Next, Recorded, TargetState};
+pub use target::{Change, Next, Recorded, Saved, TargetState};
 pub use timeline::{Timeline, Turn};
 
 /// The confirmed state of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing confirmed yet.
     Unknown,
@@ -38,7 +41,7 @@ pub enum Verdict {
 }
 
 /// Counters of one target. They only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     pub runs_succeeded: u64,
     pub runs_failed: u64,
@@ -51,7 +54,7 @@ pub struct Totals {
 }
 
 /// A classic histogram: one count a bucket (not cumulative), the last for +Inf.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LatencyHistogram {
     pub counts: Box<[u64]>,
     /// Seconds.
@@ -62,7 +65,7 @@ pub struct LatencyHistogram {
 ///
 /// Runs whose reason is inconclusive are not among them: they say nothing about the target, and must not
 /// push out a run that does.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capsules {
     pub last_good: Option<Arc<Observation>>,
     /// First failing run of the current or last outage. A blip that was never confirmed does not replace it.

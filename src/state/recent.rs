@@ -7,10 +7,12 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use crate::observation::{Detail, Observation, Reason};
 
 /// One run in short.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecentRun {
     /// Unix milliseconds.
     started: u64,
@@ -73,7 +75,7 @@ fn status(run: &Observation) -> Option<u16> {
 }
 
 /// Oldest first. A clone costs nothing until the next run, so that a page of all targets may have one of each.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recent(Option<Arc<Vec<RecentRun>>>);
 
 impl Recent {

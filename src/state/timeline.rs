@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use super::Verdict;
 use crate::observation::Reason;
 
 /// The verdict became this.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
     /// For down, the start of the first failing run.
     pub time: SystemTime,
@@ -17,7 +19,7 @@ pub struct Turn {
 }
 
 /// Oldest first. Cheap to clone, since most targets rarely change.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timeline(Option<Arc<[Turn]>>);
 
 impl Timeline {

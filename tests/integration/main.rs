@@ -19,6 +19,7 @@ mod prometheus;
 mod reasons;
 mod reload;
 mod report;
+mod restart;
 mod stop;
 mod support;
 mod vantage;

@@ -254,7 +254,7 @@ pub(super) fn ssl_chain_info(run: &Observation, lines: &mut Lines<'_>) {
 }
 
 pub(super) fn tls_version_info(run: &Observation, lines: &mut Lines<'_>) {
-    if let Some(version) = run.tls.as_ref().and_then(|tls| tls.version) {
+    if let Some(version) = run.tls.as_ref().and_then(|tls| tls.version.as_deref()) {
         lines.sample(&[("version", version)], 1.0);
     }
 }
@@ -264,7 +264,7 @@ pub(super) fn tls_cipher_info(run: &Observation, lines: &mut Lines<'_>) {
     if http(run).is_none() {
         return;
     }
-    if let Some(cipher) = run.tls.as_ref().and_then(|tls| tls.cipher) {
+    if let Some(cipher) = run.tls.as_ref().and_then(|tls| tls.cipher.as_deref()) {
         lines.sample(&[("cipher", cipher)], 1.0);
     }
 }

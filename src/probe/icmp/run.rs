@@ -52,7 +52,7 @@ impl<'a> Run<'a> {
         let resolved = Instant::now();
         let options = self.options(to);
         let channel = self.prober.shared.icmp.channel(&options).map_err(|error| no_socket(&error, options.family))?;
-        self.seen.detail.socket = Some(channel.kind().as_str());
+        self.seen.detail.socket = Some(channel.kind().as_str().into());
         let drops = channel.drops();
         let mut flight = Flight::new(channel.clone(), to, self.prober.payload.clone());
         self.seen.detail.setup = Some(resolved.elapsed());

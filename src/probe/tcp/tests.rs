@@ -375,7 +375,7 @@ async fn tls_from_the_start_shows_the_session() {
     let observation = run(settings, address, AMPLE).await;
     assert!(observation.outcome.is_up(), "{observation:?}");
     let session = observation.tls.as_ref().unwrap();
-    assert_eq!(session.version, Some("TLS 1.3"));
+    assert_eq!(session.version.as_deref(), Some("TLS 1.3"));
     assert!(session.cipher.is_some() && session.last_chain_expiry.is_some());
     assert!(detail(&observation).tls.is_some());
 }
@@ -487,7 +487,7 @@ async fn starttls_goes_on_within_tls() {
     let settings = TcpSettings { tls_config, ..dialogue(mail_steps()) };
     let observation = run(settings, address, AMPLE).await;
     assert!(observation.outcome.is_up(), "{observation:?}");
-    assert_eq!(observation.tls.as_ref().unwrap().version, Some("TLS 1.3"));
+    assert_eq!(observation.tls.as_ref().unwrap().version.as_deref(), Some("TLS 1.3"));
     assert_eq!(&*detail(&observation).received_excerpt, b"220 mail.test\r\n220 go ahead\r\n250 within\r\n");
 }
 

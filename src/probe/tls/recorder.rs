@@ -2,6 +2,7 @@
 //! session store. They find the [`Recorder`] of the run in a task-local, so that one rustls config serves all runs.
 //! Outside any scope nothing is recorded, and nothing fails.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,8 +72,8 @@ impl Recorder {
     pub fn session(&self) -> Option<TlsSession> {
         self.seen(|seen| {
             Some(TlsSession {
-                version: seen.version,
-                cipher: seen.cipher,
+                version: seen.version.map(Cow::Borrowed),
+                cipher: seen.cipher.map(Cow::Borrowed),
                 chain: Arc::clone(seen.chain.as_ref()?),
                 last_chain_expiry: seen.last_chain_expiry,
                 verify_error: seen.refusal.as_ref().map(|failure| failure.sentence.clone()),

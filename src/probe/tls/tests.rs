@@ -60,8 +60,8 @@ async fn a_good_chain_is_accepted_and_recorded() {
     let (failure, recorder) = handshake(&root.trusted(), identity.server(), "shop.test").await;
     assert_eq!(failure, None);
     let session = recorder.session().unwrap();
-    assert_eq!(session.version, Some("TLS 1.3"));
-    assert!(session.cipher.unwrap().starts_with("TLS_AES_"), "{:?}", session.cipher);
+    assert_eq!(session.version.as_deref(), Some("TLS 1.3"));
+    assert!(session.cipher.as_deref().unwrap().starts_with("TLS_AES_"), "{:?}", session.cipher);
     assert_eq!(session.chain.certificates.len(), 2);
     assert_eq!(&*session.chain.certificates[0].subject, "CN=shop.test");
     assert_eq!(&*session.chain.certificates[1].issuer, "CN=Test Root");
@@ -80,8 +80,8 @@ async fn tls_1_2_is_recorded_too() {
     let (failure, recorder) = handshake(&root.trusted(), Arc::clone(&server), "shop.test").await;
     assert_eq!(failure, None);
     let session = recorder.session().unwrap();
-    assert_eq!(session.version, Some("TLS 1.2"));
-    assert!(session.cipher.unwrap().starts_with("TLS_ECDHE_ECDSA_"), "{:?}", session.cipher);
+    assert_eq!(session.version.as_deref(), Some("TLS 1.2"));
+    assert!(session.cipher.as_deref().unwrap().starts_with("TLS_ECDHE_ECDSA_"), "{:?}", session.cipher);
     assert!(recorder.handshake_finished().is_some());
 
     let settings = TlsSettings { max_version: Some(TlsVersion::Tls12), ..root.trusted() };
@@ -92,7 +92,7 @@ async fn tls_1_2_is_recorded_too() {
     let (failure, recorder) = handshake(&Authority::root("Another").trusted(), server, "shop.test").await;
     assert_eq!(reason(failure), Some(Reason::TlsUntrusted));
     let session = recorder.session().unwrap();
-    assert_eq!((session.version, session.cipher), (Some("TLS 1.2"), None));
+    assert_eq!((session.version.as_deref(), session.cipher.as_deref()), (Some("TLS 1.2"), None));
     assert_eq!(recorder.stage(), Stage::Handshake);
 }
 

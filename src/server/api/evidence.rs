@@ -1,5 +1,6 @@
 //! One target with the evidence of its runs: the four capsules.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine;
@@ -353,7 +354,7 @@ struct Icmp {
     reply_hop_limit: Option<u8>,
     /// `datagram` or `raw`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    socket: Option<&'static str>,
+    socket: Option<Cow<'static, str>>,
 }
 
 #[derive(Serialize)]
@@ -386,9 +387,9 @@ impl Excerpt {
 #[derive(Serialize)]
 struct Tls<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'static str>,
+    version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cipher: Option<&'static str>,
+    cipher: Option<&'a str>,
     /// When the last of the verified chains ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified_chain_expiry: Option<String>,
@@ -528,7 +529,7 @@ impl Icmp {
                 mdev: seconds(mdev),
             }),
             reply_hop_limit: detail.reply_hop_limit,
-            socket: detail.socket,
+            socket: detail.socket.clone(),
         }
     }
 }
@@ -536,8 +537,8 @@ impl Icmp {
 impl<'a> Tls<'a> {
     fn new(session: &'a TlsSession) -> Self {
         Self {
-            version: session.version,
-            cipher: session.cipher,
+            version: session.version.as_deref(),
+            cipher: session.cipher.as_deref(),
             verified_chain_expiry: session.last_chain_expiry.and_then(rfc3339_seconds),
             verify_error: session.verify_error.as_deref(),
             chain: session.chain.certificates.iter().map(Link::new).collect(),

@@ -110,8 +110,12 @@ fn looked_up(out: &mut String, resolution: &Resolution) -> fmt::Result {
 }
 
 fn shook_hands(out: &mut String, tls: &TlsSession) -> fmt::Result {
-    let version = tls.version.unwrap_or("none agreed on");
-    writeln!(out, "level=info msg=\"TLS handshake\" version={version:?} cipher={}", tls.cipher.unwrap_or("none"))?;
+    let version = tls.version.as_deref().unwrap_or("none agreed on");
+    writeln!(
+        out,
+        "level=info msg=\"TLS handshake\" version={version:?} cipher={}",
+        tls.cipher.as_deref().unwrap_or("none")
+    )?;
     for (index, certificate) in tls.chain.certificates.iter().enumerate() {
         let time = |seconds| rfc3339_seconds(seconds).unwrap_or_default();
         writeln!(

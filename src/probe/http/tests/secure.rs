@@ -30,7 +30,7 @@ async fn a_secure_answer_has_all_phases_and_its_certificate() {
     assert_eq!(detail.ssl, Some(true));
     let session = observation.tls.as_ref().unwrap();
     assert_eq!(&*session.chain.certificates[0].dns_names, "shop.test");
-    assert_eq!(session.version, Some("TLS 1.3"));
+    assert_eq!(session.version.as_deref(), Some("TLS 1.3"));
     assert!(session.cipher.is_some() && session.last_chain_expiry.is_some());
 
     let forbidding = HttpSettings { fail_if_ssl: true, ..settings };

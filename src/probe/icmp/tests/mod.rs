@@ -111,7 +111,7 @@ fn a_host_that_answers_is_up_over_both_families_and_both_kinds_of_socket() {
                     let detail = detail(&run);
                     assert_eq!((detail.packets_sent, detail.packets_received), (1, 1));
                     assert_eq!(detail.reply_hop_limit, Some(64), "{kinds:?} {address}");
-                    assert_eq!(detail.socket, Some(kinds[0].as_str()));
+                    assert_eq!(detail.socket.as_deref(), Some(kinds[0].as_str()));
                     assert!(detail.setup.is_some() && detail.rtt.is_some_and(|rtt| rtt <= run.elapsed));
                     assert_eq!(detail.round_trips, None, "of one packet there are no statistics");
                     let resolution = run.resolution.as_ref().unwrap();
@@ -139,7 +139,7 @@ fn raw_sockets_are_the_fallback() {
         for address in LOOPBACKS {
             let run = ping(Kind::ALL, settings(), address, AMPLE).await;
             assert!(run.outcome.is_up(), "{run:?}");
-            assert_eq!(detail(&run).socket, Some("raw"));
+            assert_eq!(detail(&run).socket.as_deref(), Some("raw"));
         }
         assert_eq!(missing_privilege(), None);
     });

@@ -4,6 +4,8 @@
 //! reason is inconclusive (the exporter's own trouble) counts as a failed run and changes nothing else; its time
 //! is unknown.
 
+mod saved;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +18,8 @@ use super::timeline::{Timeline, Turn};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, Observation, Outcome, Reason};
+
+pub use saved::Saved;
 
 /// One target and what is known of it. All times are passed in.
 pub struct TargetState {

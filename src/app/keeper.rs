@@ -1,0 +1,102 @@
+//! Keeps the state in a file, so that a restart in the middle of an outage forgets nothing of it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use prometheus::Registry;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use crate::state::file::{Found, StateFile, StateFileError};
+use crate::state::{Saved, State};
+use crate::telemetry::StateFileTelemetry;
+
+/// When many targets turn at once, they are written at once.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// The state file of a running app.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    file: Arc<StateFile>,
+    interval: Duration,
+    telemetry: StateFileTelemetry,
+}
+
+/// States of an earlier process, by the name of the target.
+pub(super) type Earlier = HashMap<Box<str>, Saved>;
+
+impl Keeper {
+    pub(super) fn new(file: StateFile, interval: Duration, registry: &Registry) -> prometheus::Result<Self> {
+        let telemetry = StateFileTelemetry::register(registry)?;
+        Ok(Self { file: Arc::new(file), interval, telemetry })
+    }
+
+    /// What an earlier process left.
+    pub(super) async fn earlier(&self) -> Result<Earlier, StateFileError> {
+        let file = Arc::clone(&self.file);
+        let path = file.path().display().to_string();
+        let found = match tokio::task::spawn_blocking(move || file.read()).await {
+            Ok(found) => found?,
+            Err(panicked) => {
+                warn!(path, error = %panicked, "Reading the state file failed. This is a bug.");
+                Found::Nothing
+            }
+        };
+        Ok(match found {
+            Found::Nothing => {
+                info!(path, "There is no state file yet.");
+                Earlier::new()
+            }
+            Found::Damaged { why, moved_to } => {
+                let moved_to = moved_to.display().to_string();
+                warn!(path, why, moved_to, "The state file is damaged and was set aside; nothing is known of before.");
+                Earlier::new()
+            }
+            Found::State { targets, written, stopped } => {
+                let away = SystemTime::now().duration_since(written).unwrap_or_default().as_secs();
+                info!(path, targets = targets.len(), stopped, away, "State of before.");
+                let keep = |saved: Saved| if stopped { saved } else { saved.without_counters() };
+                targets.into_iter().map(|saved| (saved.name.clone(), keep(saved))).collect()
+            }
+        })
+    }
+
+    /// Writes now and then, and soon after a verdict has changed.
+    pub(super) async fn keep(self, state: State, turned: Arc<Notify>) -> Infallible {
+        loop {
+            // At once too: from here on the file of the process before does not say any more that it stopped in order.
+            self.write(&state, false).await;
+            if timeout(self.interval, turned.notified()).await.is_ok() {
+                sleep(GATHER).await;
+            }
+        }
+    }
+
+    /// Writes once more, when nothing is counted or served any more.
+    pub(super) async fn stop(&self, state: &State) {
+        self.write(state, true).await;
+    }
+
+    async fn write(&self, state: &State, stopped: bool) {
+        let (file, targets) = (Arc::clone(&self.file), state.targets());
+        let write = move || {
+            let now = Instant::now();
+            let targets: Vec<Saved> = targets.iter().map(|target| target.save(now)).collect();
+            file.write(&targets, SystemTime::now(), stopped).map_err(|error| format!("{:#}", anyhow::Error::new(error)))
+        };
+        let result = tokio::task::spawn_blocking(write).await;
+        match result.unwrap_or_else(|panicked| Err(panicked.to_string())) {
+            Ok(()) => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                self.telemetry.last_write.set(now.as_secs_f64());
+            }
+            Err(error) => {
+                self.telemetry.write_failures.inc();
+                warn!(error, "The state was not written; a restart now would forget what is new.");
+            }
+        }
+    }
+}
