@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::exporter::Setup;
 use crate::support::peer::dns::dns;
+use crate::support::peer::grpc::Health;
 use crate::support::peer::{End, http, tcp};
 use crate::support::pki::Authority;
 use crate::support::process::Process;
@@ -184,10 +185,10 @@ fn over_tcp(s: &mut Scenarios) {
 
 fn over_dns(s: &mut Scenarios) {
     let server = dns()
-        .address("example.com.", "192.0.2.1")
-        .servfail("broken.test.")
-        .no_data("empty.test.")
-        .silent("quiet.test.")
+        .address("example.com", "192.0.2.1")
+        .servfail("broken.test")
+        .no_data("empty.test")
+        .silent("quiet.test")
         .start();
     let to = server.address();
     let ask = |name: &str| json!({"query_name": name, "query_type": "A"});
@@ -215,6 +216,25 @@ fn over_dns(s: &mut Scenarios) {
         s.add(name, "dns", block, to);
     }
     s.keep(server);
+}
+
+fn over_grpc(s: &mut Scenarios, authority: &Authority) {
+    let good = Health::Serving.start();
+    s.add("grpc success", "grpc", json!({}), good.address);
+    s.add("grpc success of a service", "grpc", json!({"service": "shop"}), good.address);
+    s.add("grpc tls to one without", "grpc", json!({"tls": true}), good.address);
+    let ill = Health::NotServing.start();
+    s.add("grpc not serving", "grpc", json!({}), ill.address);
+    let other = Health::Status(12).start();
+    s.add("grpc no health service", "grpc", json!({}), other.address);
+    let unknown = Health::Status(5).start();
+    s.add("grpc no such service", "grpc", json!({"service": "none"}), unknown.address);
+    let secure = Health::Serving.start_tls(&authority.server());
+    let trusted = json!({"ca_file": "ca.pem"});
+    s.add("grpc over tls", "grpc", json!({"tls": true, "tls_config": trusted}), secure.address);
+    s.add("grpc refused certificate", "grpc", json!({"tls": true}), secure.address);
+    s.keep((good, ill, other, unknown, secure));
+    s.add("grpc no such name", "grpc", json!({}), "no-such-name.invalid:1");
 }
 
 /// Starts the other one on the same modules.
@@ -296,6 +316,7 @@ fn beside_blackbox_exporter_the_answers_are_the_same() {
     over_http(&mut scenarios, &authority);
     over_tcp(&mut scenarios);
     over_dns(&mut scenarios);
+    over_grpc(&mut scenarios, &authority);
     scenarios.add("icmp success", "icmp", json!({}), "127.0.0.1");
     scenarios.add("icmp no such name", "icmp", json!({}), "no-such-name.invalid");
     assert!(scenarios.all.len() >= 40, "{}", scenarios.all.len());
@@ -311,6 +332,12 @@ fn beside_blackbox_exporter_the_answers_are_the_same() {
     let mut used: BTreeSet<usize> = BTreeSet::new();
     for (name, module, target) in &scenarios.all {
         let theirs = poll(name, || ask(other, module, target));
+        // So that no scenario is about something else than its name says.
+        for (word, success) in [("success", 1.0), ("as wanted", 1.0), ("refused", 0.0), ("no such name", 0.0)] {
+            if name.contains(word) && !name.contains("not as wanted") {
+                assert!(theirs.metric("probe_success").is(success), "{name}:\n{}", theirs.text());
+            }
+        }
         let mine = ask(ours.address, module, target).unwrap_or_else(|error| panic!("{name}: {error}"));
         for (family, what) in compare(&theirs, &mine) {
             let known =

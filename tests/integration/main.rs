@@ -20,6 +20,7 @@ mod reasons;
 mod reload;
 mod report;
 mod restart;
+mod scraped;
 mod stop;
 mod support;
 mod vantage;

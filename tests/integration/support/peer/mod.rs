@@ -1,13 +1,18 @@
 //! Peers that misbehave by design, on 127.0.0.1 and a port of their own. They end when dropped.
 
 pub(crate) mod dns;
+pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod tcp;
+pub(crate) mod unix;
+pub(crate) mod websocket;
 
 pub(crate) use dns::dns;
 pub(crate) use http::http;
 pub(crate) use tcp::tcp;
+pub(crate) use unix::unix;
+pub(crate) use websocket::websocket;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
