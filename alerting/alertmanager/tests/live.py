@@ -25,8 +25,9 @@ SHIPPED = HERE.parent / "alertmanager.yml"
 EVIDENCE = "http://probe-eu-3.internal.example:9815"
 
 
-def derive(work, sink):
-    """The shipped config with short times and addresses on the loopback; nothing else differs."""
+def derive(work, sink, changes=()):
+    """The shipped config with short times and addresses on the loopback; nothing else differs, but for `changes`: pairs of a
+    pattern and what stands in its place."""
     (work / "slack_url").write_text(sink.slack_url)
     text = SHIPPED.read_text()
     for pattern, replacement in (
@@ -34,6 +35,7 @@ def derive(work, sink):
         (r"smtp_smarthost: \S+", f"smtp_smarthost: {sink.smtp_address}\n  smtp_require_tls: false\n  smtp_hello: localhost"),
         (r"slack_api_url_file: \S+", f"slack_api_url_file: {work / 'slack_url'}"),
         (r"(?m)^  - templates/\*\.tmpl", f"  - {HERE.parent}/templates/*.tmpl"),
+        *changes,
     ):
         text, count = re.subn(pattern, replacement, text)
         assert count, f"nothing in {SHIPPED} looks like {pattern}"
@@ -52,16 +54,16 @@ def wait_for(what, condition, seconds=60):
 
 
 class Alertmanager:
-    def __init__(self, work, sink):
+    def __init__(self, work, sink, changes=(), url="http://alertmanager.internal.example:9093"):
         binary = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
         self.log = work / "log"
         self.process = subprocess.Popen(
             [
                 binary,
-                f"--config.file={derive(work, sink)}",
+                f"--config.file={derive(work, sink, changes)}",
                 f"--storage.path={work / 'data'}",
                 "--web.listen-address=127.0.0.1:0",
-                "--web.external-url=http://alertmanager.internal.example:9093",
+                f"--web.external-url={url}",
                 "--web.route-prefix=/",
                 "--cluster.listen-address=",
             ],

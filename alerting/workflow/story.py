@@ -1,0 +1,174 @@
+"""One story through the whole chain, and what must be heard of it: the right messages, each once."""
+
+import re
+import sys
+import time
+
+import live
+from chain import REGIONS, SERVICES, get, wait_for
+
+ONCALL, MAIL, CHANNEL, CUSTOMERS = "#oncall", "oncall@example.com", "#alerts", "status-updates@example.com"
+# By how much a duration in a message may differ from that of the break: a run, a scrape and an evaluation at each end, each
+# of a second, and what a busy machine adds.
+SLACK = 8
+
+
+class Story:
+    def __init__(self, chain):
+        self.chain = chain
+        self.began = time.time()
+        # Everything that may be heard: to whom, and a word of the subject, in order.
+        self.expected = []
+
+    def heard(self, to, service, word):
+        """The next message to someone about a service; exactly one more than before, with this word in its subject."""
+        name = SERVICES[service] if to == CUSTOMERS else service
+        before = sum(1 for who, what, _ in self.expected if (who, what) == (to, name))
+
+        def about():
+            return [m for m in list(self.chain.sink.messages) if m.to == to and name in m.subject]
+
+        wait_for(f"a message to {to} about {service}: {word}", lambda: len(about()) > before)
+        message = about()[before]
+        assert word in message.subject, f"to {to}: {message.subject!r}, not {word!r}"
+        self.expected.append((to, name, word))
+        print(f"    {to}: {message.subject}", flush=True)
+        return message
+
+    def nothing_else(self):
+        """Every message was one that was expected. A later message has gone all ways before this is said."""
+        live.Chain(self.chain.alertmanager, self.chain.sink).settle()
+        heard = [(m.to, m.subject) for m in self.chain.sink.messages if "tide-" not in f"{m.subject}{m.body}".lower()]
+        left = list(heard)
+        for to, name, word in self.expected:
+            left.remove(next((who, subject) for who, subject in left if who == to and name in subject and word in subject))
+        assert not left, f"messages that nobody should have had: {left}"
+        assert not self.chain.sink.problems, self.chain.sink.problems
+        return len(heard)
+
+
+def says(message, *words):
+    for word in words:
+        assert word in message.body, f"{word!r} is missing in the message to {message.to}, {message.subject!r}:\n{message.body}"
+
+
+def check_duration(text, seconds):
+    """`... after 1 minute 3 seconds` is how long it was broken."""
+    found = re.search(r"(?:after|How long:) ((?:\d+ (?:days?|hours?|minutes?|seconds?)[ ,]*)+)", text)
+    assert found, f"no duration in {text!r}"
+    units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
+    told = sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+) (day|hour|minute|second)", found[1]))
+    assert abs(told - seconds) <= SLACK, f"it was broken for {seconds:.1f} s, but it is said: {found[0]!r}"
+    print(f"    broken for {seconds:.1f} s; told: {found[1].strip()}", flush=True)
+
+
+def in_one_region(story):
+    chain = story.chain
+    broken = time.monotonic()
+    chain.site.break_("shop", ["eu"])
+    page = story.heard(ONCALL, "shop", "shop is down: http_status (single-region)")
+    story.heard(MAIL, "shop", "[CRITICAL] shop is down: http_status (single-region)")
+    says(page, "eu")
+    (hook,) = chain.webhook.of("oncall", "shop")
+    notes = hook["alerts"][0]["annotations"]
+    assert (notes["scope"], notes["reason"], notes["regions"]) == ("single-region", "http_status", "eu"), notes
+    # The link leads to the evidence at the vantage that saw it.
+    evidence = get(notes["evidence"])
+    assert notes["evidence"].startswith(chain.exporters["eu"][0]) and evidence, notes["evidence"]
+    assert "503" in evidence and "the database does not answer" in evidence, evidence
+    assert get(notes["runbook_url"]), notes["runbook_url"]
+    told = story.heard(CUSTOMERS, "shop", "The shop is not available in one region")
+    chain.site.mend()
+    lasted = time.monotonic() - broken
+    end = story.heard(ONCALL, "shop", "shop is up again after")
+    check_duration(end.subject, lasted)
+    story.heard(MAIL, "shop", "[RESOLVED] shop is up again after")
+    told = story.heard(CUSTOMERS, "shop", "The shop is working again")
+    check_duration(told.body, lasted)
+    assert [body["status"] for body in chain.webhook.of("oncall", "shop")] == ["firing", "resolved"]
+
+
+def everywhere(story):
+    chain = story.chain
+    broken = time.monotonic()
+    chain.site.break_("search", REGIONS)
+    page = story.heard(ONCALL, "search", "search is down: http_status (global)")
+    says(page, "ap", "eu", "us")
+    story.heard(MAIL, "search", "[CRITICAL] search is down: http_status (global)")
+    # Who is on call writes what customers may know, before they are told.
+    chain.announce([{"targets": ["search"], "cause": "A disk of our database is full.", "action": "We are adding another one.",
+                     "next_update": "2100-01-01T12:00:00Z"}])
+    told = story.heard(CUSTOMERS, "search", "Search is not available")
+    says(told, "A disk of our database is full.", "We are adding another one.", "2100-01-01 12:00 UTC")
+    for secret in ("127.0.0.1", "http_status", "503"):
+        assert secret not in told.body, f"customers read {secret}:\n{told.body}"
+    chain.site.mend()
+    lasted = time.monotonic() - broken
+    end = story.heard(ONCALL, "search", "search is up again after")
+    check_duration(end.subject, lasted)
+    story.heard(MAIL, "search", "[RESOLVED] search is up again after")
+    told = story.heard(CUSTOMERS, "search", "Search is working again")
+    check_duration(told.body, lasted)
+    chain.announce([])
+
+
+def now_and_then(story):
+    """Never down for a verdict: each failing run is followed by a good one."""
+    chain = story.chain
+    chain.site.flap("sign-in")
+    page = story.heard(CHANNEL, "sign-in", "sign-in fails now and then: http_status")
+    says(page, "it comes and goes")
+    assert all(value == 1 for _, value in chain.ask('min_over_time(probe_up{target="sign-in"}[10m])')), "it went down"
+    chain.site.mend()
+
+
+def expired_certificate(story):
+    chain = story.chain
+    broken = time.monotonic()
+    chain.site.expire()
+    page = story.heard(ONCALL, "api", "api is down: tls_expired (global)")
+    says(page, "certificate")
+    story.heard(MAIL, "api", "[CRITICAL] api is down: tls_expired (global)")
+    story.heard(CUSTOMERS, "api", "The API is not available")
+    chain.site.mend()
+    lasted = time.monotonic() - broken
+    end = story.heard(ONCALL, "api", "api is up again after")
+    check_duration(end.subject, lasted)
+    story.heard(MAIL, "api", "[RESOLVED] api is up again after")
+    check_duration(story.heard(CUSTOMERS, "api", "The API is working again").body, lasted)
+
+
+def in_maintenance(story):
+    chain = story.chain
+    chain.maintain(True)
+    wait_for("Prometheus knows of the maintenance", lambda: chain.ask('ALERTS{alertname="TargetInMaintenance", target="reports"}'))
+    chain.site.break_("reports", REGIONS)
+    down = wait_for("reports are down", lambda: chain.ask('ALERTS{alertname="TargetDown", target="reports", alertstate="firing"}'))
+    labels = {name: value for name, value in down[0][0].items() if name not in ("__name__", "alertstate")}
+    wait_for("Alertmanager holds it back", lambda: chain.alertmanager.suppressed({"labels": labels}))
+    chain.site.mend()
+    wait_for("reports are up", lambda: not chain.ask('ALERTS{alertname="TargetDown"}'))
+    chain.maintain(False)
+    wait_for("the maintenance is over", lambda: not chain.ask('ALERTS{alertname="TargetInMaintenance"}'))
+    seconds = chain.ask('sum(probe_maintenance_seconds_total{target="reports"})')
+    assert seconds[0][1] > 0, "the time in maintenance is in no counter"
+
+
+def play(chain):
+    print("a minute of quiet, by which failing now and then is judged", flush=True)
+    wait_for("a minute of history", lambda: chain.ask("min(count_over_time(target_vantage:probe_up:vote[1m])) >= 59"))
+    story = Story(chain)
+    try:
+        for chapter in (in_one_region, everywhere, now_and_then, expired_certificate, in_maintenance):
+            print(f"{chapter.__name__.replace('_', ' ')}:", flush=True)
+            chapter(story)
+        print("the end of now and then:", flush=True)
+        story.heard(CHANNEL, "sign-in", "sign-in")
+        count = story.nothing_else()
+        report = chain.report(story.began)
+        for service in ("search", "api"):
+            assert service in report, report
+    except (AssertionError, OSError, KeyError, ValueError):
+        print("heard so far:", *((m.to, m.subject) for m in chain.sink.messages), *chain.logs(), sep="\n  ", file=sys.stderr)
+        raise
+    print(f"{count} messages, each of them once and as it should be\n\n{report}")
