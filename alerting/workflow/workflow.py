@@ -36,12 +36,12 @@ def look(chain):
 
 
 def tell(chain):
-    shown = 0
+    seen = 0
     while True:
         messages = list(chain.sink.messages)
-        for message in messages[shown:]:
+        for message in messages[seen:]:
             print(f"\n{time.strftime('%H:%M:%S')} {shown(message)}", end="", flush=True)
-        shown = len(messages)
+        seen = len(messages)
         time.sleep(0.2)
 
 

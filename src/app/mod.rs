@@ -251,11 +251,13 @@ impl Running {
 
     /// Loads the config and takes it over. A config with problems changes nothing.
     async fn reload(&mut self, input: Input, trigger: &'static str) -> Result<Result<(), LoadError>, Stopped> {
-        match self.stop.run_until_cancelled(load(input, &self.state)).await.ok_or(Stopped)? {
+        tell_reloading();
+        let loaded = self.stop.run_until_cancelled(load(input, &self.state)).await.ok_or(Stopped)?;
+        let result = match loaded {
             Ok(loaded) => {
                 self.watch.renew(&loaded.config);
                 self.take_over(loaded, trigger);
-                Ok(Ok(()))
+                Ok(())
             }
             Err(error) => {
                 self.telemetry.config_loaded(Err(()));
@@ -263,9 +265,12 @@ impl Running {
                     error!(trigger, problem, "The config has a problem.");
                 }
                 error!(trigger, "The config was not loaded; the one before stays in force.");
-                Ok(Err(error))
+                Err(error)
             }
-        }
+        };
+        // Ready either way: with the new one or the one before.
+        tell_systemd(&[sd_notify::NotifyState::Ready]);
+        Ok(result)
     }
 
     /// From here on nothing fails and nothing waits, so nothing is half applied.
@@ -341,6 +346,14 @@ impl Running {
                 runs_cancelled, cut_off, loops, servers, "Stopped, but not everything ended within the grace."
             );
         }
+    }
+}
+
+/// With the time, which systemd wants of a service of `Type=notify-reload`.
+fn tell_reloading() {
+    match sd_notify::NotifyState::monotonic_usec_now() {
+        Ok(now) => tell_systemd(&[sd_notify::NotifyState::Reloading, now]),
+        Err(_) => tell_systemd(&[sd_notify::NotifyState::Reloading]),
     }
 }
 

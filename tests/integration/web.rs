@@ -166,7 +166,7 @@ if os.fork() == 0:
     os.execv(sys.argv[1], [sys.argv[1], '--config.file=config.yaml', '--web.systemd-socket'])
 while True:
     word = notify.recv(4096).decode().strip()
-    print('NOTIFIED', word, file=sys.stderr, flush=True)
+    print('NOTIFIED', ' '.join(word.split()), file=sys.stderr, flush=True)
     if word == 'READY=1':
         client = socket.create_connection(listener.getsockname())
         client.sendall(b'GET /-/healthy HTTP/1.0\\r\\n\\r\\n')
@@ -180,6 +180,11 @@ while True:
     process.wait_for_line("it is ready and answers", |line| line.contains("ANSWER HTTP/1.0 200").then_some(()));
     let children = Command::new("pgrep").args(["-P", &process.id().to_string()]).output().unwrap();
     let child = String::from_utf8(children.stdout).unwrap();
-    assert!(Command::new("kill").args(["-TERM", child.trim()]).status().unwrap().success());
+    let signal = |name: &str| assert!(Command::new("kill").args([name, child.trim()]).status().unwrap().success());
+    signal("-HUP");
+    process.wait_for_line("it says that it reloads", |line| {
+        line.contains("NOTIFIED RELOADING=1 MONOTONIC_USEC=").then_some(())
+    });
+    signal("-TERM");
     process.wait_for_line("it says that it stops", |line| line.contains("NOTIFIED STOPPING=1").then_some(()));
 }

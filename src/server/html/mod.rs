@@ -81,7 +81,7 @@ pub(super) fn page(snapshot: &Snapshot, ready: bool) -> String {
          <link rel=\"icon\" href=\"data:,\">\n<title>{down} down, {unknown} unknown, {up} up</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<h1>uptime_exporter</h1>\n\
          <p><strong>{down} down, {unknown} unknown, {up} up</strong> as of {}.{}</p>\n\
-         <p><a href=\"metrics\">Metrics</a> · <a href=\"api/v1/targets\">JSON</a> · <a href=\"config\">Config</a></p>\n",
+         <p><a href=\"metrics\">Metrics</a> · <a href=\"api/v1/targets\">JSON</a> · <a href=\"logs\">Runs by request</a> · <a href=\"config\">Config</a></p>\n",
         time(Some(snapshot.taken)),
         if ready { "" } else { " Not every target has been observed yet." },
     );
