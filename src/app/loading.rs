@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fleet::Wanted;
-use crate::config::{self, Config, ConfigErrors, ProbeSpec};
+use crate::config::probe_endpoint::Modules;
+use crate::config::{self, Config, ConfigErrors, ModuleSettings, ProbeSpec};
 use crate::probe::{Shared, TargetProber, icmp};
 use crate::state::{State, TargetState};
 use crate::vantage::Vantage;
@@ -105,10 +106,13 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
 /// can do without.
 fn missing_privilege(config: &Config) -> Option<String> {
     let targets = config.targets.iter().filter(|target| matches!(target.probe, ProbeSpec::Icmp { .. })).count();
-    if targets == 0 {
-        return None;
-    }
-    let missing = icmp::missing_privilege()?;
-    let which = if targets == 1 { "1 target cannot".to_owned() } else { format!("{targets} targets cannot") };
-    Some(format!("{which} be pinged: {missing}"))
+    let by_request = config.probe_endpoint.modules != Modules::None
+        && config.modules.values().any(|module| matches!(module.settings, ModuleSettings::Icmp(_)));
+    let which = match targets {
+        0 if by_request => "/probe cannot ping".to_owned(),
+        0 => return None,
+        1 => "1 target cannot be pinged".to_owned(),
+        _ => format!("{targets} targets cannot be pinged"),
+    };
+    Some(format!("{which}: {}", icmp::missing_privilege()?))
 }

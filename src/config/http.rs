@@ -171,16 +171,61 @@ pub enum HttpAuth {
     OAuth2(Box<OAuth2Settings>),
 }
 
-/// Client credentials grant, RFC 6749 section 4.4.
+/// Where a bearer token comes from.
 #[derive(Clone)]
 pub struct OAuth2Settings {
     pub client_id: String,
-    pub client_secret: Secret,
+    pub grant: OAuth2Grant,
     pub scopes: Vec<String>,
     pub token_url: url::Url,
     pub endpoint_params: Vec<(String, String)>,
     pub tls: TlsSettings,
     pub proxy: ProxySettings,
+}
+
+/// What the client has to show for a token.
+#[derive(Clone)]
+pub enum OAuth2Grant {
+    /// Client credentials, RFC 6749 section 4.4.
+    ClientCredentials { client_secret: Secret },
+    /// An assertion that the client signs, RFC 7523 section 2.1.
+    JwtBearer(Box<JwtSettings>),
+}
+
+/// The assertion, as the incumbent's library (prometheus/common) makes it.
+#[derive(Clone)]
+pub struct JwtSettings {
+    /// An RSA key in PEM.
+    pub key: Secret,
+    /// `kid` of the header, when not empty.
+    pub key_id: String,
+    pub algorithm: JwtAlgorithm,
+    /// `iss`; the client's id unless it is given.
+    pub issuer: String,
+    /// `aud`; the URL of the token endpoint unless it is given.
+    pub audience: String,
+    /// Further claims; they stand over the others.
+    pub claims: Vec<(String, serde_json::Value)>,
+}
+
+/// RSASSA-PKCS1-v1_5, RFC 7518 section 3.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+}
+
+impl JwtAlgorithm {
+    pub const ALL: [Self; 3] = [Self::Rs256, Self::Rs384, Self::Rs512];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+        }
+    }
 }
 
 impl fmt::Debug for OAuth2Settings {

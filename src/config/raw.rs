@@ -302,7 +302,7 @@ pub(super) struct RawOAuth2 {
     pub(super) iss: Option<String>,
     pub(super) audience: Option<String>,
     #[serde(rename = "claims")]
-    pub(super) claims: Option<Entries<IgnoredAny>>,
+    pub(super) claims: Option<Entries<serde_json::Value>>,
     pub(super) scopes: Option<Vec<String>>,
     pub(super) token_url: Option<String>,
     pub(super) endpoint_params: Option<Entries<String>>,

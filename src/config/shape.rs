@@ -133,8 +133,18 @@ impl Shape<'_, '_> {
 impl<'de> Deserializer<'de> for Shape<'_, '_> {
     type Error = ShapeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ShapeError> {
-        Err(self.mismatch("something else"))
+    /// For values of any shape, such as claims: what stands there is what it is.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
+        match self.node {
+            Node::Null => visitor.visit_unit(),
+            Node::Bool(value) => visitor.visit_bool(*value),
+            Node::Int(_) => self.deserialize_i64(visitor),
+            Node::Float(value, _) => visitor.visit_f64(*value),
+            Node::Text(text) => visitor.visit_str(text),
+            Node::Binary(_) => Err(self.mismatch("text")),
+            Node::List(_) => self.deserialize_seq(visitor),
+            Node::Map(_) => self.deserialize_map(visitor),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {

@@ -510,3 +510,34 @@ fn five_thousand_targets_share_one_copy_of_their_settings() {
     let first = http_settings(&config.targets[0]);
     assert!(config.targets.iter().all(|target| Arc::ptr_eq(http_settings(target), first)));
 }
+
+#[test]
+fn an_assertion_has_claims_of_any_shape_and_defaults_of_the_client() {
+    let text = "modules:
+  j:
+    prober: http
+    http:
+      oauth2:
+        grant_type: urn:ietf:params:oauth:grant-type:jwt-bearer
+        client_id: me
+        token_url: https://login.example.com/token
+        client_certificate_key: hunter2
+        claims: {tenant: 7, roles: [read, 1.5, null], deep: {on: true}}
+targets: [{name: a, target: 'http://127.0.0.1/', module: j}]
+";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.yaml");
+    fs::write(&path, text).unwrap();
+    let config = load(&path).unwrap();
+    let ProbeSpec::Http { settings, .. } = &config.targets[0].probe else { panic!() };
+    let Some(http::HttpAuth::OAuth2(oauth)) = &settings.auth else { panic!() };
+    let http::OAuth2Grant::JwtBearer(jwt) = &oauth.grant else { panic!() };
+    assert_eq!((jwt.issuer.as_str(), jwt.audience.as_str()), ("me", "https://login.example.com/token"));
+    assert_eq!((jwt.algorithm, jwt.key.expose()), (http::JwtAlgorithm::Rs256, "hunter2"));
+    let claims: serde_json::Map<_, _> = jwt.claims.iter().cloned().collect();
+    assert_eq!(
+        serde_json::Value::Object(claims),
+        serde_json::json!({"tenant": 7, "roles": ["read", 1.5, null], "deep": {"on": true}})
+    );
+    assert!(!format!("{config:?}").contains("hunter2"));
+}

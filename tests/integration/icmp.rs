@@ -44,7 +44,11 @@ impl Network {
 
     /// `script` ends with the words that go in front of the exporter.
     fn spawn(&self, script: &str, argument: &str) -> Process {
-        let script = format!("ip link set lo up && {script} {EXPORTER} --config.file=config.yaml {argument}");
+        self.spawn_with(script, "config.yaml", argument)
+    }
+
+    fn spawn_with(&self, script: &str, config: &str, argument: &str) -> Process {
+        let script = format!("ip link set lo up && {script} {EXPORTER} --config.file={config} {argument}");
         Process::spawn(Command::new("unshare").current_dir(self.0.path()).args(["-n", "sh", "-c", &script]))
     }
 
@@ -64,6 +68,11 @@ fn a_start_without_privileges_says_what_is_missing_and_the_targets_are_not_blame
     for part in ["level=warn", "2 targets", "net.ipv4.ping_group_range", "group 65534", "CAP_NET_RAW"] {
         assert!(line.contains(part), "{part}: {line}");
     }
+    let by_request = CONFIG.split("targets:").next().unwrap();
+    std::fs::write(network.0.path().join("by_request.yaml"), by_request).unwrap();
+    let process = network.spawn_with(&script, "by_request.yaml", "--web.listen-address=127.0.0.1:0");
+    process.wait_for_line("the same of /probe", |line| line.contains("/probe cannot ping: the exporter").then_some(()));
+    drop(process);
     for target in network.once(&script) {
         assert_eq!(target["state"], "unknown", "{target:#}");
         assert_eq!(target["run"]["reason"], "internal");

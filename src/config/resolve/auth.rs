@@ -1,12 +1,12 @@
 //! Credentials and proxies of the incumbent's HTTP client: which of them exclude each other, and where secrets are read.
 
 use super::http::MAX_HEADERS;
-use super::{Resolver, address};
-use crate::config::http::{HttpAuth, OAuth2Settings, ProxySettings};
+use super::{Resolver, address, oauth2};
+use crate::config::Secret;
+use crate::config::http::{HttpAuth, ProxySettings};
 use crate::config::masked::mask_broken_address;
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawAuthorization, RawBasicAuth, RawOAuth2, SecretText};
-use crate::config::{Secret, TlsSettings};
 
 /// The keys that give credentials; at most one may be there.
 pub(super) struct AuthKeys {
@@ -25,8 +25,8 @@ pub(super) struct ProxyKeys {
     pub(super) proxy_connect_header: Option<Entries<Vec<SecretText>>>,
 }
 
-/// What was asked for; a feature that is not built yet is named, and refused only where a target uses it.
-pub(super) fn auth(keys: AuthKeys, at: &At<'_>, r: &mut Resolver<'_>) -> (Option<HttpAuth>, Option<String>) {
+/// What was asked for, if it is in order.
+pub(super) fn auth(keys: AuthKeys, at: &At<'_>, r: &mut Resolver<'_>) -> Option<HttpAuth> {
     let AuthKeys { basic_auth, authorization, oauth2, bearer_token, bearer_token_file } = keys;
     let bearer_token = bearer_token.filter(|token| !token.0.is_empty());
     let bearer_token_file = bearer_token_file.filter(|file| !file.is_empty());
@@ -38,15 +38,13 @@ pub(super) fn auth(keys: AuthKeys, at: &At<'_>, r: &mut Resolver<'_>) -> (Option
         ("bearer_token_file", bearer_token_file.is_some()),
     ];
     let alone = r.at_most_one(at, &given);
-    let mut not_built = None;
     let basic = basic_auth.and_then(|raw| basic(raw, &at.key("basic_auth"), r));
     let header = authorization.and_then(|raw| header(raw, &at.key("authorization"), r));
-    let oauth2 = oauth2.and_then(|raw| self::oauth2(raw, &at.key("oauth2"), &mut not_built, r));
+    let oauth2 = oauth2.and_then(|raw| oauth2::oauth2(raw, &at.key("oauth2"), r));
     let bearer = |credentials| HttpAuth::Header { scheme: "Bearer".to_owned(), credentials };
     let token = bearer_token.map(|token| bearer(Secret::new(token.0)));
     let token_file = bearer_token_file.and_then(|file| secret_file(&file, &at.key("bearer_token_file"), r)).map(bearer);
-    let auth = if alone { basic.or(header).or(oauth2).or(token).or(token_file) } else { None };
-    (auth, not_built)
+    if alone { basic.or(header).or(oauth2).or(token).or(token_file) } else { None }
 }
 
 fn basic(raw: RawBasicAuth, at: &At<'_>, r: &mut Resolver<'_>) -> Option<HttpAuth> {
@@ -93,89 +91,8 @@ fn header(raw: RawAuthorization, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Ht
     good.then_some(HttpAuth::Header { scheme, credentials })
 }
 
-fn oauth2(raw: RawOAuth2, at: &At<'_>, not_built: &mut Option<String>, r: &mut Resolver<'_>) -> Option<HttpAuth> {
-    let RawOAuth2 {
-        grant_type,
-        client_id,
-        client_secret,
-        client_secret_file,
-        client_secret_ref,
-        client_certificate_key_id,
-        client_certificate_key,
-        client_certificate_key_file,
-        client_certificate_key_ref,
-        signature_algorithm,
-        iss,
-        audience,
-        claims,
-        scopes,
-        token_url,
-        endpoint_params,
-        tls_config,
-        proxy_url,
-        no_proxy,
-        proxy_from_environment,
-        proxy_connect_header,
-    } = raw;
-    let before = r.problems.count();
-    let names = ["client_secret", "client_secret_file", "client_secret_ref"];
-    let client_secret = one_of(client_secret, client_secret_file, client_secret_ref, names, at, r).flatten();
-    let client_id = client_id.unwrap_or_default();
-    if client_id.is_empty() {
-        r.problems.add(&at.key("client_id"), "is required");
-    }
-    const JWT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-    let of_jwt = client_certificate_key_id.is_some()
-        || client_certificate_key.is_some()
-        || client_certificate_key_file.is_some()
-        || client_certificate_key_ref.is_some()
-        || signature_algorithm.is_some()
-        || iss.is_some()
-        || audience.is_some()
-        || claims.is_some();
-    match grant_type.as_deref() {
-        None | Some("" | "client_credentials") if !of_jwt => {}
-        None | Some("" | "client_credentials" | JWT) => {
-            *not_built =
-                Some("the OAuth 2.0 grant jwt-bearer, which is not built yet; client_credentials is".to_owned());
-        }
-        Some(other) => r.problems.add(
-            &at.key("grant_type"),
-            format!("{:?} is not known; grant types are client_credentials and {JWT}", shorten(other)),
-        ),
-    }
-    let token_url = match token_url.filter(|text| !text.is_empty()) {
-        None => {
-            r.problems.add(&at.key("token_url"), "is required");
-            None
-        }
-        Some(text) => match url::Url::parse(&text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-            Ok(_) | Err(_) => {
-                let shown = shorten(&mask_broken_address(&text));
-                r.problems.add(&at.key("token_url"), format!("{shown:?} is not an http or https URL"));
-                None
-            }
-        },
-    };
-    let tls: TlsSettings = super::tls::tls(tls_config, &at.key("tls_config"), r);
-    let proxy = proxy(ProxyKeys { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header }, at, r);
-    if r.problems.count() > before {
-        return None;
-    }
-    Some(HttpAuth::OAuth2(Box::new(OAuth2Settings {
-        client_id,
-        client_secret: client_secret.unwrap_or_else(|| Secret::new("")),
-        scopes: scopes.unwrap_or_default(),
-        token_url: token_url?,
-        endpoint_params: endpoint_params.map(|params| params.0).unwrap_or_default(),
-        tls,
-        proxy,
-    })))
-}
-
 /// A value given by value or by file. `None` when what is given is wrong, `Some(None)` when nothing is given.
-fn one_of(
+pub(super) fn one_of(
     value: Option<SecretText>,
     file: Option<String>,
     reference: Option<String>,

@@ -80,7 +80,8 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> (HttpSett
     } = raw;
 
     let keys = AuthKeys { basic_auth, authorization, oauth2, bearer_token, bearer_token_file };
-    let (auth, mut not_built) = auth::auth(keys, at, r);
+    let auth = auth::auth(keys, at, r);
+    let mut not_built = None;
     let proxy = ProxyKeys { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header };
     let proxy = auth::proxy(proxy, at, r);
     if enable_http3 == Some(true) {

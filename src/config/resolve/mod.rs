@@ -27,6 +27,7 @@ mod icmp;
 mod maintenance;
 mod module;
 mod notice;
+mod oauth2;
 mod probe_endpoint;
 mod target;
 mod target_files;

@@ -66,7 +66,7 @@ fn client(
         }
     }
     let keys = AuthKeys { basic_auth, authorization, oauth2: None, bearer_token, bearer_token_file };
-    let value = match auth::auth(keys, at, r).0 {
+    let value = match auth::auth(keys, at, r) {
         None | Some(HttpAuth::OAuth2(_)) => None,
         Some(HttpAuth::Basic { username, password }) => {
             Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{}", password.expose()))))

@@ -5,6 +5,7 @@
 //!
 //! Known difference from the incumbent: reqwest sends `Accept: */*` where the config sets no Accept header.
 
+mod assertion;
 mod body;
 mod client;
 mod cookies;
@@ -36,6 +37,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+pub use self::assertion::KeyError;
 pub use self::client::Clients;
 use self::oauth2::{TokenSource, secret_header};
 use self::run::Run;

@@ -1,11 +1,11 @@
-//! Bearer tokens by the client credentials grant (RFC 6749, 4.4), kept until shortly before they expire.
+//! Bearer tokens by the client credentials grant (RFC 6749, 4.4) or a signed assertion (RFC 7523), kept until shortly before they expire.
 //!
 //! A token is fetched by the first run that needs one, not by every run, and again when it expires or is refused.
 //! The fetch belongs to no phase. Its failures carry the reason of their own stage; the sentence says what they are of.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -15,15 +15,17 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use url::form_urlencoded;
 
+use super::assertion::Signer;
 use super::transport::{Outgoing, Progress, Transport};
-use crate::config::HttpSettings;
-use crate::config::http::OAuth2Settings;
+use crate::config::http::{OAuth2Grant, OAuth2Settings};
+use crate::config::{HttpSettings, Secret};
 use crate::observation::{Failure, Reason};
 use crate::probe::tls::Alpn;
 use crate::probe::{ProberError, Shared};
 
 /// Taken off the lifetime, so that a token does not expire on its way; Go's value.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const MOST_ANSWER_BYTES: usize = 1 << 20;
 
 /// The tokens of one prober.
@@ -32,6 +34,8 @@ pub(super) struct TokenSource {
     cached: Mutex<Option<Token>>,
     /// The server wants the client's id and secret in the form instead of the header.
     in_form: AtomicBool,
+    /// Of the grant that takes an assertion.
+    signer: Option<Signer>,
 }
 
 #[derive(Clone)]
@@ -51,7 +55,11 @@ impl TokenSource {
     pub(super) fn new(settings: &HttpSettings, oauth: &OAuth2Settings, shared: &Shared) -> Result<Self, ProberError> {
         let transport =
             Transport::new(&oauth.tls, Alpn::Http1, &oauth.proxy, &settings.dns_servers, settings.ip, shared)?;
-        Ok(Self { transport, cached: Mutex::default(), in_form: AtomicBool::new(false) })
+        let signer = match &oauth.grant {
+            OAuth2Grant::ClientCredentials { .. } => None,
+            OAuth2Grant::JwtBearer(jwt) => Some(Signer::new(jwt)?),
+        };
+        Ok(Self { transport, cached: Mutex::default(), in_form: AtomicBool::new(false), signer })
     }
 
     pub(super) fn forget(&self) {
@@ -68,41 +76,75 @@ impl TokenSource {
         Ok(Bearer { header: token.header, cached: false })
     }
 
-    /// Tries the header first (RFC 6749, 2.3.1), then the form, and remembers what worked.
     async fn fetch(&self, oauth: &OAuth2Settings, progress: &mut Progress) -> Result<Token, Failure> {
+        let status = match (&oauth.grant, &self.signer) {
+            (OAuth2Grant::ClientCredentials { client_secret }, _) => {
+                return self.fetch_by_secret(oauth, client_secret, progress).await;
+            }
+            (OAuth2Grant::JwtBearer(jwt), Some(signer)) => {
+                let assertion = signer.assertion(jwt, &oauth.client_id, &oauth.scopes, SystemTime::now());
+                let assertion = assertion
+                    .ok_or_else(|| Failure::new(Reason::Internal, "the assertion could not be signed with the key"))?;
+                let (status, answer) = self.ask(oauth, None, assertion_form(oauth, &assertion), progress).await?;
+                if status.is_success() {
+                    return token(&answer);
+                }
+                status
+            }
+            (OAuth2Grant::JwtBearer(_), None) => {
+                return Err(Failure::new(Reason::Internal, "there is no key to sign with"));
+            }
+        };
+        Err(bad_status(status))
+    }
+
+    /// Tries the header first (RFC 6749, 2.3.1), then the form, and remembers what worked.
+    async fn fetch_by_secret(
+        &self,
+        oauth: &OAuth2Settings,
+        client_secret: &Secret,
+        progress: &mut Progress,
+    ) -> Result<Token, Failure> {
         let in_form = self.in_form.load(Ordering::Relaxed);
-        let (status, answer) = self.ask(oauth, in_form, progress).await?;
-        if status.is_success() {
-            return token(&answer);
-        }
-        if status.is_client_error() {
-            let (other, answer) = self.ask(oauth, !in_form, progress).await?;
-            if other.is_success() {
-                self.in_form.store(!in_form, Ordering::Relaxed);
+        let mut first = None;
+        for in_form in [in_form, !in_form] {
+            let (header, form) = if in_form {
+                (None, form(oauth, Some(client_secret)))
+            } else {
+                (Some(client_header(oauth, client_secret)), form(oauth, None))
+            };
+            let (status, answer) = self.ask(oauth, header, form, progress).await?;
+            if status.is_success() {
+                self.in_form.store(in_form, Ordering::Relaxed);
                 return token(&answer);
             }
+            let status = *first.get_or_insert(status);
+            if !status.is_client_error() {
+                return Err(bad_status(status));
+            }
         }
-        Err(Failure::new(Reason::HttpStatus, format!("the status is {}, expected 2xx", status.as_u16())))
+        Err(bad_status(first.unwrap_or_default()))
     }
 
     async fn ask(
         &self,
         oauth: &OAuth2Settings,
-        in_form: bool,
+        authorization: Option<HeaderValue>,
+        form: String,
         progress: &mut Progress,
     ) -> Result<(StatusCode, Answer), Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if !in_form {
-            headers.insert(AUTHORIZATION, client_header(oauth));
+        if let Some(value) = authorization {
+            headers.insert(AUTHORIZATION, value);
         }
         let outgoing = Outgoing {
             target: &oauth.token_url,
             wire: oauth.token_url.clone(),
             method: Method::POST,
             headers,
-            body: form(oauth, in_form),
+            body: Bytes::from(form),
         };
         let mut response = self.transport.exchange(progress, outgoing).await?;
         progress.begin_reading();
@@ -130,7 +172,11 @@ impl TokenSource {
     }
 }
 
-fn form(oauth: &OAuth2Settings, with_client: bool) -> Bytes {
+fn bad_status(status: StatusCode) -> Failure {
+    Failure::new(Reason::HttpStatus, format!("the status is {}, expected 2xx", status.as_u16()))
+}
+
+fn form(oauth: &OAuth2Settings, client_secret: Option<&Secret>) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
     if !oauth.scopes.is_empty() {
@@ -139,17 +185,25 @@ fn form(oauth: &OAuth2Settings, with_client: bool) -> Bytes {
     for (name, value) in &oauth.endpoint_params {
         form.append_pair(name, value);
     }
-    if with_client {
+    if let Some(client_secret) = client_secret {
         form.append_pair("client_id", &oauth.client_id);
-        form.append_pair("client_secret", oauth.client_secret.expose());
+        form.append_pair("client_secret", client_secret.expose());
     }
-    Bytes::from(form.finish())
+    form.finish()
+}
+
+/// RFC 7523, 2.1.
+fn assertion_form(oauth: &OAuth2Settings, assertion: &str) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", JWT_BEARER).append_pair("assertion", assertion);
+    form.extend_pairs(&oauth.endpoint_params);
+    form.finish()
 }
 
 /// Id and secret are form-encoded before they are joined (RFC 6749, 2.3.1).
-fn client_header(oauth: &OAuth2Settings) -> HeaderValue {
+fn client_header(oauth: &OAuth2Settings, client_secret: &Secret) -> HeaderValue {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encode(&oauth.client_id), encode(oauth.client_secret.expose()));
+    let pair = format!("{}:{}", encode(&oauth.client_id), encode(client_secret.expose()));
     secret_header(&format!("Basic {}", BASE64_STANDARD.encode(pair))).expect("base64 is ASCII")
 }
 

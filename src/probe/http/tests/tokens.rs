@@ -1,18 +1,18 @@
-//! OAuth2 client credentials.
+//! OAuth 2: client credentials, and signed assertions.
 
 use std::time::Duration;
 
 use url::Url;
 
 use super::super::testing::*;
-use crate::config::http::{HttpAuth, OAuth2Settings, ProxySettings};
+use crate::config::http::{HttpAuth, JwtAlgorithm, JwtSettings, OAuth2Grant, OAuth2Settings, ProxySettings};
 use crate::config::{HttpSettings, Secret, TlsSettings};
 use crate::observation::Reason;
 
 fn oauth(token_url: &str) -> HttpSettings {
     let oauth = OAuth2Settings {
         client_id: "id&1".into(),
-        client_secret: Secret::new("s:3"),
+        grant: OAuth2Grant::ClientCredentials { client_secret: Secret::new("s:3") },
         scopes: vec!["read".into(), "write".into()],
         token_url: Url::parse(token_url).unwrap(),
         endpoint_params: vec![("audience".into(), "api".into())],
@@ -95,4 +95,33 @@ async fn failures_of_the_token_server_say_so() {
         assert_eq!((detail(&observation).phases, observation.resolution.as_ref()), (Default::default(), None));
     }
     assert_eq!(target.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_client_without_a_secret_signs() {
+    let server = Peer::start(|_| answer("200 OK", "", r#"{"access_token":"t","expires_in":3600}"#)).await;
+    let target = Peer::start(|request| match header(request, "authorization") {
+        Some("Bearer t") => ok(),
+        _ => answer("401 Unauthorized", "", ""),
+    })
+    .await;
+    let mut settings = oauth(&server.url());
+    let Some(HttpAuth::OAuth2(oauth)) = &mut settings.auth else { panic!() };
+    oauth.grant = OAuth2Grant::JwtBearer(Box::new(JwtSettings {
+        key: Secret::new(rsa_key()),
+        key_id: String::new(),
+        algorithm: JwtAlgorithm::Rs256,
+        issuer: "id&1".into(),
+        audience: server.url(),
+        claims: Vec::new(),
+    }));
+    let prober = prober(settings, &target.url());
+    assert!(run(&prober, Duration::from_secs(20)).await.outcome.is_up());
+    let request = &server.requests()[0];
+    assert_eq!(header(request, "authorization"), None);
+    let (_, form) = request.split_once("\r\n\r\n").unwrap();
+    let form: Vec<_> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    assert_eq!(form[0], ("grant_type".into(), "urn:ietf:params:oauth:grant-type:jwt-bearer".into()));
+    assert_eq!((form[1].0.as_str(), form[1].1.split('.').count()), ("assertion", 3));
+    assert_eq!(form[2..], [("audience".into(), "api".into())]);
 }
