@@ -20,6 +20,8 @@ pub(super) struct Incident {
     pub(super) scope: Scope,
     /// Who saw it.
     pub(super) vantages: Vec<Vantage>,
+    /// Everybody who saw it saw it in a maintenance window, so it counts as no outage.
+    pub(super) in_maintenance: bool,
 }
 
 /// How many of those who watched at that time saw it at once.
@@ -88,6 +90,7 @@ fn incident(group: Vec<(Vantage, Outage)>, verdicts: &[Series]) -> Option<Incide
         reason,
         scope: scope(&group, verdicts, start.seconds(), end.map_or(f64::MAX, Moment::seconds)),
         vantages: vantages.into_iter().collect(),
+        in_maintenance: group.iter().all(|(_, outage)| outage.in_maintenance),
     })
 }
 
@@ -135,6 +138,7 @@ mod tests {
             end: end.map(Moment::from_seconds),
             seen: Moment::from_seconds(start + 5.0),
             reason: Some(reason.to_owned()),
+            in_maintenance: false,
         }
     }
 

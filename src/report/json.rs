@@ -30,6 +30,7 @@ fn target(target: &TargetReport) -> Value {
         "slo_target_ratio": slo,
         "error_budget_used_ratio": totals.budget_used(slo),
         "mttr_seconds": target.mttr(),
+        "outages_count": target.outages(),
         "outages": target.incidents.iter().map(incident).collect::<Vec<_>>(),
         "outages_between_scrapes": target.between_scrapes,
     })
@@ -44,6 +45,7 @@ fn incident(incident: &Incident) -> Value {
         "time_to_detect_seconds": incident.time_to_detect,
         "reason": incident.reason,
         "scope": incident.scope.as_str(),
+        "in_maintenance": incident.in_maintenance,
         "vantages": incident.vantages.iter().map(vantage).collect::<Vec<_>>(),
     })
 }

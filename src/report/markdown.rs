@@ -31,7 +31,7 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
             percent(target.totals.uptime()),
             percent(target.totals.uptime_anywhere()),
             percent(target.totals.reachability()),
-            target.incidents.len() as u64 + target.between_scrapes,
+            target.outages(),
             span(target.totals.down),
             target.mttr().map_or("-".to_owned(), span),
             percent(target.totals.budget_used(slo)),
@@ -110,7 +110,7 @@ fn row(incident: &Incident) -> String {
     format!(
         "| {} | {end} | {duration} | {} | {} | {} | {} |",
         incident.start,
-        incident.scope.as_str(),
+        format_args!("{}{}", incident.scope.as_str(), if incident.in_maintenance { ", in maintenance" } else { "" }),
         cell(&from.join(", ")),
         cell(incident.reason.as_deref().unwrap_or("-")),
         span(incident.time_to_detect)

@@ -45,11 +45,18 @@ struct TargetReport {
 }
 
 impl TargetReport {
+    /// How many times it was down, but for maintenance.
+    fn outages(&self) -> u64 {
+        let seen = self.incidents.iter().filter(|incident| !incident.in_maintenance).count();
+        seen as u64 + self.between_scrapes
+    }
+
     /// Mean length of the outages that ended, in seconds.
     fn mttr(&self) -> Option<f64> {
         let ended: Vec<f64> = self
             .incidents
             .iter()
+            .filter(|incident| !incident.in_maintenance)
             .filter_map(|incident| Some(incident.end?.seconds() - incident.start.seconds()))
             .collect();
         #[expect(clippy::cast_precision_loss, reason = "a count of outages")]
@@ -97,12 +104,13 @@ async fn gather(args: &ReportArgs) -> Result<Report, ReportError> {
     let select = args.target.as_deref().map(|name| format!("target={}", prometheus::quoted(name))).unwrap_or_default();
     let select = Select { prometheus: &prometheus, matcher: &select, from, to };
 
-    let (up, up_seconds, down, unknown, maintenance) = tokio::try_join!(
+    let (up, up_seconds, down, unknown, maintenance, windows) = tokio::try_join!(
         select.steps("probe_up"),
         select.steps("probe_up_seconds_total"),
         select.steps("probe_down_seconds_total"),
         select.steps("probe_unknown_seconds_total"),
         select.steps("probe_maintenance_seconds_total"),
+        select.steps("probe_maintenance"),
     )?;
     if up.is_empty() {
         return Err(ReportError::NothingFound(args.target.clone()));
@@ -143,7 +151,8 @@ async fn gather(args: &ReportArgs) -> Result<Report, ReportError> {
             vantages.sort();
             vantages.dedup();
             let outages_found = found.remove(&name).unwrap_or_default();
-            let seen: usize = outages_found.values().map(Vec::len).sum();
+            // Those in maintenance are in no counter.
+            let seen = outages_found.values().flatten().filter(|outage| !outage.in_maintenance).count();
             let counted = by_target(&outages, &name).iter().map(Series::increase).sum::<f64>();
             let totals = Totals::of(totals::Clocks {
                 up: &by_target(&up_seconds, &name),
@@ -152,6 +161,7 @@ async fn gather(args: &ReportArgs) -> Result<Report, ReportError> {
                 maintenance: &by_target(&maintenance, &name),
                 runs: &by_target(&runs, &name),
                 verdicts: &up,
+                windows: &by_target(&windows, &name),
             });
             TargetReport {
                 display_name: by_target(&info, &name)
@@ -253,9 +263,13 @@ impl Select<'_> {
         let seconds = from.seconds_to(to).max(1);
         let ask = |metric: &str| format!("{metric}{{{matcher}}}[{seconds}s]");
         let (down, verdict) = (ask("probe_down_seconds_total"), ask("probe_up"));
-        let (down, verdict) =
-            tokio::try_join!(self.prometheus.instant(&down, to), self.prometheus.instant(&verdict, to))?;
+        let maintenance = ask("probe_maintenance");
+        let (down, verdict, maintenance) = tokio::try_join!(
+            self.prometheus.instant(&down, to),
+            self.prometheus.instant(&verdict, to),
+            self.prometheus.instant(&maintenance, to),
+        )?;
         let samples = |series: Vec<Series>| -> Vec<Sample> { series.into_iter().flat_map(|one| one.samples).collect() };
-        Ok(outages::Exact { down_seconds: samples(down), verdict: samples(verdict) })
+        Ok(outages::Exact { down_seconds: samples(down), verdict: samples(verdict), maintenance: samples(maintenance) })
     }
 }

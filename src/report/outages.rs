@@ -21,6 +21,8 @@ pub(super) struct Outage {
     pub(super) seen: Moment,
     /// The commonest of its scrapes; `None` when no scrape had one.
     pub(super) reason: Option<String>,
+    /// It began and ended in a maintenance window, as far as scrapes show.
+    pub(super) in_maintenance: bool,
 }
 
 /// The scrapes that saw one outage.
@@ -35,6 +37,7 @@ pub(super) struct Span {
 pub(super) struct Exact {
     pub(super) down_seconds: Vec<Sample>,
     pub(super) verdict: Vec<Sample>,
+    pub(super) maintenance: Vec<Sample>,
 }
 
 /// The outages among the samples of `probe_outage_start_timestamp_seconds`.
@@ -62,6 +65,7 @@ impl Span {
             end: self.end(exact, to),
             seen: Moment::from_seconds(self.first_seen),
             reason: self.reason(reasons),
+            in_maintenance: self.is_in_maintenance(&exact.maintenance),
         }
     }
 
@@ -86,6 +90,12 @@ impl Span {
         let covers = clock.first().is_some_and(|sample| sample.time < self.first_seen);
         let end = if covers { self.start + increase(&clock) } else { after.time };
         Some(Moment::from_seconds(end.clamp(self.last_seen, after.time)))
+    }
+
+    fn is_in_maintenance(&self, maintenance: &[Sample]) -> bool {
+        let mut here =
+            maintenance.iter().filter(|sample| (self.first_seen..=self.last_seen).contains(&sample.time)).peekable();
+        here.peek().is_some() && here.all(|sample| sample.value == 1.0)
     }
 
     fn reason(&self, reasons: &[&Series]) -> Option<String> {
@@ -127,6 +137,7 @@ mod tests {
         let exact = Exact {
             down_seconds: samples(&[(985.0, 7.0), (1000.0, 7.0), (1015.0, 18.8), (1030.0, 33.8), (1045.0, 41.3)]),
             verdict: samples(&[(1000.0, 1.0), (1015.0, 0.0), (1030.0, 0.0), (1045.0, 1.0)]),
+            maintenance: samples(&[(1000.0, 1.0), (1015.0, 1.0), (1030.0, 0.0)]),
         };
         let reasons = [
             &series(&[("reason", "http_status")], &[(1015.0, 1.0), (1030.0, 1.0)]),
@@ -137,6 +148,9 @@ mod tests {
         assert_eq!(outage.end, Some(at(1003.2 + 34.3)));
         assert_eq!(outage.seen, at(1015.0));
         assert_eq!(outage.reason.as_deref(), Some("http_status"));
+        assert!(!outage.in_maintenance, "it outlasted the window");
+        let exact = Exact { maintenance: samples(&[(1015.0, 1.0), (1030.0, 1.0), (1045.0, 0.0)]), ..exact };
+        assert!(spans[0].outage(&exact, &reasons, at(2000.0)).in_maintenance);
     }
 
     #[test]
@@ -149,8 +163,11 @@ mod tests {
     #[test]
     fn an_outage_that_goes_on_has_no_end() {
         let span = &spans(&series(&[], &[(1015.0, 1003.0), (1030.0, 1003.0)]))[0];
-        let exact =
-            Exact { down_seconds: samples(&[(1015.0, 12.0), (1030.0, 27.0)]), verdict: samples(&[(1030.0, 0.0)]) };
+        let exact = Exact {
+            down_seconds: samples(&[(1015.0, 12.0), (1030.0, 27.0)]),
+            verdict: samples(&[(1030.0, 0.0)]),
+            maintenance: vec![],
+        };
         assert_eq!(span.outage(&exact, &[], at(1040.0)).end, None);
         let removed = span.outage(&exact, &[], at(9000.0));
         assert_eq!(removed.end, Some(at(1030.0)), "the target was removed while it was down");
@@ -160,8 +177,11 @@ mod tests {
     #[test]
     fn without_a_sample_from_before_the_scrape_that_saw_it_up_is_the_end() {
         let span = &spans(&series(&[], &[(1015.0, 1003.0)]))[0];
-        let exact =
-            Exact { down_seconds: samples(&[(1015.0, 12.0), (1030.0, 14.0)]), verdict: samples(&[(1030.0, 1.0)]) };
+        let exact = Exact {
+            down_seconds: samples(&[(1015.0, 12.0), (1030.0, 14.0)]),
+            verdict: samples(&[(1030.0, 1.0)]),
+            maintenance: vec![],
+        };
         assert_eq!(span.outage(&exact, &[], at(2000.0)).end, Some(at(1030.0)));
     }
 }

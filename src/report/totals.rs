@@ -24,6 +24,8 @@ pub(super) struct Clocks<'a> {
     pub(super) maintenance: &'a [Series],
     pub(super) runs: &'a [Series],
     pub(super) verdicts: &'a [Series],
+    /// `probe_maintenance`.
+    pub(super) windows: &'a [Series],
 }
 
 impl Totals {
@@ -40,7 +42,7 @@ impl Totals {
             maintenance: sum(clocks.maintenance),
             runs_succeeded: runs("success"),
             runs_failed: runs("failure"),
-            up_anywhere: up_anywhere(clocks.verdicts),
+            up_anywhere: up_anywhere(clocks.verdicts, clocks.windows),
         }
     }
 
@@ -69,11 +71,14 @@ fn share(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
 }
 
-fn up_anywhere(verdicts: &[Series]) -> Option<f64> {
+fn up_anywhere(verdicts: &[Series], windows: &[Series]) -> Option<f64> {
     let mut moments: BTreeMap<u64, bool> = BTreeMap::new();
     for sample in verdicts.iter().flat_map(|series| &series.samples) {
         // Steps are the same for all series, so their times are equal to the bit.
         *moments.entry(sample.time.to_bits()).or_default() |= sample.value == 1.0;
+    }
+    for sample in windows.iter().flat_map(|series| &series.samples).filter(|sample| sample.value == 1.0) {
+        moments.remove(&sample.time.to_bits());
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand moments")]
     let (up, all) = (moments.values().filter(|up| **up).count() as f64, moments.len() as f64);
@@ -98,7 +103,8 @@ mod tests {
             unknown: &[series("", &[0.0, 7.0])],
             maintenance: &[series("", &[0.0, 60.0])],
             runs: &[series("success", &[0.0, 19.0]), series("failure", &[0.0, 1.0])],
-            verdicts: &[series("", &[1.0, 0.0, 0.0, 1.0]), series("", &[1.0, 1.0, 0.0, 1.0])],
+            verdicts: &[series("", &[1.0, 0.0, 0.0, 1.0]), series("", &[1.0, 1.0, 0.0, 1.0]), series("", &[0.0; 5])],
+            windows: &[series("", &[0.0, 0.0, 0.0, 0.0, 1.0])],
         });
         assert_eq!((totals.up, totals.down, totals.unknown, totals.maintenance), (190.0, 10.0, 7.0, 60.0));
         assert_eq!(totals.uptime(), Some(0.95));

@@ -38,7 +38,9 @@ impl Story {
             let mut add = |name: &'static str, extra: &str, value: f64| {
                 samples.push((name, format!("{name}{{{labels}{extra}}} {value} {time}")));
             };
-            let spans: Vec<(f64, f64)> = self.outages.iter().map(|(from, to, _)| (*from, *to)).collect();
+            let (begin, end) = self.maintenance;
+            let counted = || self.outages.iter().filter(|(from, to, _)| !(begin <= *from && *to <= end));
+            let spans: Vec<(f64, f64)> = counted().map(|(from, to, _)| (*from, *to)).collect();
             let down = Self::spent(&spans, now);
             let maintenance = Self::spent(&[self.maintenance], now);
             let going = self.outages.iter().find(|(from, to, _)| (*from..*to).contains(&now));
@@ -46,8 +48,9 @@ impl Story {
             add("probe_down_seconds_total", "", down);
             add("probe_up_seconds_total", "", now - down - maintenance);
             add("probe_maintenance_seconds_total", "", maintenance);
+            add("probe_maintenance", "", if (begin..end).contains(&now) { 1.0 } else { 0.0 });
             add("probe_unknown_seconds_total", "", 0.0);
-            add("probe_outages_total", "", self.outages.iter().filter(|(from, ..)| *from <= now).count() as f64);
+            add("probe_outages_total", "", counted().filter(|(from, ..)| *from <= now).count() as f64);
             add("probe_runs_total", ",result=\"success\"", ((now - down) / 5.0).floor());
             add("probe_runs_total", ",result=\"failure\"", (down / 5.0).floor());
             add("probe_slo_target_ratio", "", 0.99);
@@ -106,6 +109,8 @@ fn a_report_tells_the_history_to_the_second() {
                 (1003.0, 1127.5, "http_status"),
                 (2701.0, 2708.0, "http_status"),
                 (5000.0, 5090.0, "tls_expired"),
+                // In maintenance.
+                (6100.0, 6200.0, "connect_refused"),
             ],
             maintenance: (6000.0, 6600.0),
         },
@@ -129,7 +134,10 @@ fn a_report_tells_the_history_to_the_second() {
     near(&shop["uptime_ratio"], 1.0 - 311.5 / known);
     near(&shop["error_budget_used_ratio"], 311.5 / (0.01 * known));
     let outages = shop["outages"].as_array().unwrap();
-    assert_eq!(outages.len(), 2, "{shop:#}");
+    assert_eq!(outages.len(), 3, "{shop:#}");
+    assert_eq!(shop["outages_count"], 3, "the two, and the one between scrapes");
+    let in_maintenance: Vec<_> = outages.iter().map(|outage| outage["in_maintenance"].as_bool().unwrap()).collect();
+    assert_eq!(in_maintenance, [false, false, true]);
     let time = |seconds: u64| jiff::Timestamp::from_second((epoch + seconds) as i64).unwrap().to_string();
     assert_eq!(outages[0]["start"], time(1003));
     assert_eq!(outages[0]["duration_seconds"], 124.5);
@@ -151,6 +159,7 @@ fn a_report_tells_the_history_to_the_second() {
         "1 more outage was so short as to fall between two scrapes",
         &format!("| {} | {} | 2 min 5 s | global | eu, us | http_status | 2 s |", time(1003), time(1127)),
         "| 1 min 30 s | single-region | eu | tls_expired |",
+        "| single-region, in maintenance | eu | connect_refused |",
         "- `tls_expired`: ",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
