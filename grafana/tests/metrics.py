@@ -8,7 +8,6 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-import pending  # noqa: E402
 from boards import ROOT, queries  # noqa: E402
 
 # Besides those: what every process shows, and what Prometheus adds to a scrape.
@@ -38,7 +37,7 @@ def recorded():
 
 
 def known():
-    names = set(recorded()) | set(pending.METRICS) | set(pending.RECORDED)
+    names = recorded()
     for name, kind in table().items():
         names.add(name)
         if kind == "histogram":
@@ -84,18 +83,6 @@ def main():
     if problems:
         sys.exit("\n".join(problems))
     print(f"{count // 2} queries parse; {len(used)} metrics, each of them in README's table or recorded")
-
-    missing = {**pending.METRICS, **pending.RECORDED}
-    for name in missing:
-        if name in table() or name in recorded():
-            print(f"PENDING, BUT THERE: {name}; give it to the scenario and take it out of grafana/tests/pending.py")
-        else:
-            print(f"PENDING: {name} is not built yet")
-    for metric, labels in pending.LABELS.items():
-        row = re.search(rf"^\| `{metric}` \|.*$", (ROOT / "README.md").read_text(), re.M)
-        for label in labels:
-            there = row and f"`{label}`" in row[0]
-            print(f"PENDING{', BUT THERE' if there else ''}: the label {label} of {metric}")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ import time
 import urllib.parse
 import urllib.request
 
-import pending
 from boards import ROOT
-from metrics import recorded
 
 DAY = 86400
 HISTORY_DAYS = 95
@@ -44,21 +42,6 @@ class Peer(http.server.BaseHTTPRequestHandler):
 
     def version_string(self):
         return self.server_name
-
-    def log_message(self, *_):
-        pass
-
-
-class StandIn(http.server.BaseHTTPRequestHandler):
-    """The page of what is not built yet."""
-
-    page = ""
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.end_headers()
-        self.wfile.write(self.page.encode())
 
     def log_message(self, *_):
         pass
@@ -218,18 +201,6 @@ class Scenario:
 
         return self.wait(region, process, address)
 
-    def stand_in(self):
-        """Serves what is pending, once for each region's targets; its address, if there is anything to serve."""
-        lines = []
-        for metric, more in pending.METRICS.items():
-            lines.append(f"# TYPE {metric} gauge")
-            for region, targets in self.targets.items():
-                for target, own in targets:
-                    labels = {"target": target, "region": region, **own, **more}
-                    lines.append(metric + "{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "} 1")
-        StandIn.page = "\n".join(lines) + "\n"
-        return f"127.0.0.1:{serve(StandIn)}" if pending.METRICS else None
-
     def backfill(self):
         """The past: verdicts of two services, one of which had a bad day."""
         end = int(time.time()) // DAY * DAY - 3 * 3600
@@ -253,25 +224,12 @@ class Scenario:
         jobs = re.search(r"<!-- prometheus:begin -->\n```yaml\n(.*?)```\n<!-- prometheus:end -->", readme, re.S)[1]
         header, job = jobs.split("\n", 1)
         assert header == "scrape_configs:" and '["localhost:9815"]' in job, "README's scrape config is not what this test takes it for"
-        if pending.LABELS:
-            job += ('      - source_labels: [__name__, target]\n        regex: probe_target_info;(.+)\n        target_label: evidence_url\n'
-                    '        replacement: https://uptime.example/targets/$1\n')
         config = ["global: {scrape_interval: 1s, evaluation_interval: 1s}", "rule_files: ['*.rules.yml']", header,
                   job.replace('["localhost:9815"]', json.dumps(list(self.exporters.values()))).rstrip()]
-        stand_in = self.stand_in()
-        if stand_in:
-            config.append(job.replace("job_name: uptime", "job_name: stand-in").replace('["localhost:9815"]', json.dumps([stand_in])).rstrip())
         (self.folder / "prometheus.yml").write_text("\n".join(config) + "\n")
 
-        there = recorded()
         for path in (ROOT / "alerting" / "prometheus").glob("*.rules.yml"):
             (self.folder / path.name).write_text(re.sub(r"^(    interval:).*$", r"\1 1s", path.read_text(), flags=re.M))
-        missing = {name: expr for name, expr in pending.RECORDED.items() if name not in there}
-        if missing:
-            rules = "".join(f"      - record: {name}\n        expr: |\n          {expr.strip()}\n" for name, expr in missing.items())
-            rules = re.sub(r"^      (?=label_replace|  or)", "          ", rules, flags=re.M)
-            (self.folder / "pending.rules.yml").write_text(f"groups:\n  - name: pending\n    rules:\n{rules}")
-
         process = self.start("prometheus", [
             "prometheus", f"--config.file={self.folder / 'prometheus.yml'}", f"--storage.tsdb.path={self.folder / 'data'}",
             "--storage.tsdb.retention.time=120d", "--web.listen-address=127.0.0.1:0", "--log.level=info"])
