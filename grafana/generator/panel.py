@@ -82,6 +82,7 @@ STATE = values(
 VERDICT = values(_0=("Down", colour.BAD), _1=("Up", colour.GOOD))
 YES_NO = values(_0=("No", colour.BAD), _1=("Yes", colour.GOOD))
 STATUS_CODES = [
+    values(_0=("no answer", colour.BAD)),
     span(100, 299, colour.GOOD),
     span(300, 399, colour.MAINTENANCE),
     span(400, 499, colour.PARTLY),

@@ -64,6 +64,7 @@ use Source::{Kept, Run};
 const ANY_RUN: &str = "after the first run";
 const RESOLVED: &str = "last run found an address";
 const RESPONSE: &str = "last run got an HTTP response";
+const HTTP_RUN: &str = "the target is an HTTP one; 0 without a response";
 const CHAIN: &str = "last run saw a certificate, verified or not";
 const PINGED: &str = "last run sent an echo request";
 const ALWAYS: &str = "always";
@@ -305,7 +306,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "Bytes that the Content-Length header of the final response gives; -1 without one.",
         labels: &[],
-        when: RESPONSE,
+        when: HTTP_RUN,
         source: Run(One(run::http_content_length)),
     },
     Family {
@@ -335,7 +336,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "Redirect responses that the last run saw.",
         labels: &[],
-        when: RESPONSE,
+        when: HTTP_RUN,
         source: Run(One(run::http_redirects)),
     },
     Family {
@@ -343,7 +344,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "Whether the final response came over TLS (1) or not (0).",
         labels: &[],
-        when: RESPONSE,
+        when: HTTP_RUN,
         source: Run(One(run::http_ssl)),
     },
     Family {
@@ -351,7 +352,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "HTTP status of the final response.",
         labels: &[],
-        when: RESPONSE,
+        when: HTTP_RUN,
         source: Run(One(run::http_status)),
     },
     Family {
@@ -367,7 +368,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "HTTP version of the final response: 1, 1.1, 2 or 3.",
         labels: &[],
-        when: RESPONSE,
+        when: HTTP_RUN,
         source: Run(One(run::http_version)),
     },
     Family {

@@ -89,8 +89,6 @@ const ZEROS: &[Zero] = &[
     zero(Http, "probe_ip_addr_hash", NONE, Resolved),
     zero(Http, "probe_ip_protocol", NONE, Resolved),
     Zero { value: GO_ZERO_TIME, ..zero(Http, CHAIN_EXPIRY, NONE, Accepted) },
-    // Before it is connected, only versions before 0.28 have it.
-    zero(Streams, "probe_failed_due_to_regex", NONE, Always),
     zero(Streams, "probe_ip_addr_hash", NONE, Resolved),
     zero(Streams, "probe_ip_protocol", NONE, Resolved),
     Zero { value: GO_ZERO_TIME, ..zero(Streams, CHAIN_EXPIRY, NONE, Accepted) },
@@ -311,7 +309,7 @@ mod tests {
         let mut lines = page("web", &down(Reason::Internal));
         lines.sort();
         assert_eq!(lines, HTTP_ZEROS);
-        assert_eq!(page("tcp", &down(Reason::Internal)), ["probe_failed_due_to_regex 0"]);
+        assert_eq!(page("tcp", &down(Reason::Internal)), [""; 0]);
     }
 
     #[test]
@@ -337,12 +335,7 @@ mod tests {
             Observation { resolution: nowhere(), detail: Detail::Tcp(Box::default()), ..down(Reason::DnsNxdomain) };
         assert_eq!(
             page("tcp", &run),
-            [
-                "probe_dns_lookup_time_seconds 0",
-                "probe_failed_due_to_regex 0",
-                "probe_ip_addr_hash 0",
-                "probe_ip_protocol 0"
-            ]
+            ["probe_dns_lookup_time_seconds 0", "probe_ip_addr_hash 0", "probe_ip_protocol 0"]
         );
     }
 

@@ -175,8 +175,11 @@ fn an_expired_certificate_shows_its_expiry_and_no_verified_chain() {
     assert!(has("probe_ssl_earliest_cert_expiry"));
     assert!(has("probe_ssl_last_chain_info"));
     assert!(!has("probe_ssl_last_chain_expiry_timestamp_seconds"));
-    assert!(!has("probe_http_ssl"));
-    assert!(!has("probe_http_status_code"));
+    for name in ["content_length", "redirects", "ssl", "status_code", "version"] {
+        let name = format!("probe_http_{name}");
+        let sample = samples.iter().find(|s| s.name == name && s.label("target") == Some("expired"));
+        assert_eq!(sample.map(|s| s.value), Some(0.0), "{name}: rules on a value go on where no response came");
+    }
 }
 
 #[test]

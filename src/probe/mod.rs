@@ -4,12 +4,14 @@
 //! What is dear (trust stores, TLS configs, resolvers, clients, regexes) is built with the prober, never in a run.
 
 pub mod address;
+mod cause;
 mod diagnose;
 mod dial;
 pub mod dns;
 mod fan_out;
 pub mod grpc;
 pub mod http;
+mod http2;
 pub mod icmp;
 mod place;
 mod target;

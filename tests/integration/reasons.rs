@@ -321,7 +321,9 @@ fn a_certificate_is_shown_also_when_it_is_refused(page: &crate::support::scrape:
 
 fn what_was_not_reached_has_no_sample(page: &crate::support::scrape::Page) {
     let refused = "http connect_refused ";
-    page.metric("probe_http_status_code").target(refused).absent();
+    for family in ["status_code", "ssl", "version", "redirects", "content_length"] {
+        page.metric(&format!("probe_http_{family}")).target(refused).value(0.0);
+    }
     page.metric("probe_ssl_earliest_cert_expiry").target(refused).absent();
     page.metric("probe_http_duration_seconds").target(refused).label("phase", "processing").absent();
     assert!(page.metric("probe_http_duration_seconds").target(refused).label("phase", "connect").read() >= 0.0);

@@ -73,7 +73,9 @@ fn client(
         }
         Some(HttpAuth::Header { scheme, credentials }) => Some(format!("{scheme} {}", credentials.expose())),
     };
-    if let Some(value) = value {
+    // A header of one's own wins, as for HTTP.
+    let own = headers.get(AUTHORIZATION).is_some_and(|value| !value.is_empty());
+    if let Some(value) = value.filter(|_| !own) {
         match HeaderValue::from_str(&value) {
             Ok(mut value) => {
                 value.set_sensitive(true);

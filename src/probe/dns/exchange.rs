@@ -16,6 +16,7 @@ use url::Url;
 use super::message::{Question, Reply};
 use crate::observation::{DnsDetail, Failure, Reason};
 use crate::probe::dial::{Connection, Dialing, bad_source, connect};
+use crate::probe::http2;
 use crate::probe::tls::{Stage, classify_at, classify_connect};
 
 /// The media type of RFC 8484.
@@ -185,7 +186,7 @@ async fn body(response: Result<Response<Incoming>, hyper::Error>) -> Result<Byte
     }
     let limited = Limited::new(response.into_body(), usize::from(u16::MAX));
     let collected = limited.collect().await.map_err(|error| {
-        classify_at(&*error, Stage::Exchange).unwrap_or_else(|| {
+        classify_at(&*error, Stage::Exchange).or_else(|| http2::failure(&*error)).unwrap_or_else(|| {
             Failure::new(Reason::ResponseTruncated, format!("the answer did not come to its end: {error}"))
         })
     })?;
@@ -201,7 +202,7 @@ fn closed() -> Failure {
 }
 
 fn broken(error: &hyper::Error) -> Failure {
-    classify_at(error, Stage::Exchange).unwrap_or_else(|| {
+    classify_at(error, Stage::Exchange).or_else(|| http2::failure(error)).unwrap_or_else(|| {
         Failure::new(Reason::ProtocolError, format!("the server does not speak HTTP as it should: {error}"))
     })
 }

@@ -15,6 +15,7 @@ use super::status;
 use crate::config::GrpcSettings;
 use crate::observation::{Failure, GrpcDetail, Reason, ServingStatus};
 use crate::probe::dial::Transport;
+use crate::probe::http2;
 use crate::probe::tls::{Stage, classify_at};
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -45,7 +46,7 @@ impl Call<'_> {
     /// Makes the call and judges it.
     pub(super) async fn make(self, stream: Box<dyn Transport>, detail: &mut GrpcDetail) -> Result<(), Failure> {
         let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-            .max_header_list_size(64 * 1024)
+            .max_header_list_size(1 << 20)
             .handshake(TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.map_err(|error| broken(&error))?;
         let exchange = async {
@@ -110,7 +111,7 @@ impl Call<'_> {
         }
         let limited = http_body_util::Limited::new(body, LARGEST);
         let collected = limited.collect().await.map_err(|error| {
-            classify_at(&*error, Stage::Exchange).unwrap_or_else(|| {
+            classify_at(&*error, Stage::Exchange).or_else(|| http2::failure(&*error)).unwrap_or_else(|| {
                 Failure::new(Reason::ResponseTruncated, format!("the answer did not come to its end: {error}"))
             })
         })?;
@@ -188,6 +189,7 @@ pub(super) fn serving(body: &[u8]) -> Result<ServingStatus, String> {
 
 fn broken(error: &hyper::Error) -> Failure {
     classify_at(error, Stage::Exchange)
+        .or_else(|| http2::failure(error))
         .unwrap_or_else(|| Failure::new(Reason::ProtocolError, format!("the server does not speak HTTP/2: {error}")))
 }
 

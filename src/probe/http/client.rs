@@ -18,6 +18,11 @@ use super::trace::{Dial, HopTrace};
 use crate::probe::ProberError;
 use crate::probe::address::Scope;
 
+/// Header lines of a response over HTTP/1. The parser makes room for all of them, so this is not the memory's limit.
+pub(super) const MOST_HEADERS: usize = 2000;
+/// Bytes of a response's header list over HTTP/2, as SETTINGS counts them.
+pub(super) const LARGEST_HEADER_LIST: u32 = 1 << 20;
+
 /// A reqwest client with what it was built from.
 pub(super) struct Client {
     pub(super) inner: reqwest::Client,
@@ -89,6 +94,13 @@ fn build(tls: &Arc<rustls::ClientConfig>, proxy: Option<&ProxyKey>) -> Result<re
         .tcp_keepalive_retries(None)
         .tcp_user_timeout(None)
         .tcp_nodelay(true)
+        // As the incumbent writes them; there are devices that read names by their case.
+        .http1_title_case_headers()
+        // What old servers and devices send, and what a connection for one exchange can take without danger.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_max_headers(MOST_HEADERS)
+        .http2_max_header_list_size(LARGEST_HEADER_LIST)
         .dns_resolver(Arc::new(HopResolver))
         .connector_layer(MarkConnect)
         .no_proxy();

@@ -77,8 +77,10 @@ impl HttpProber {
             chosen = transport(alpn)?;
         }
         let authorization = match &settings.auth {
-            // Credentials in the URL are Basic ones, as in Go.
-            None if !url.username().is_empty() || url.password().is_some() => {
+            // Credentials in the URL are Basic ones, and win over those of the config (but for a token), as in Go.
+            None | Some(HttpAuth::Basic { .. } | HttpAuth::Header { .. })
+                if !url.username().is_empty() || url.password().is_some() =>
+            {
                 let decode = |text| percent_decode_str(text).decode_utf8_lossy();
                 Authorization::Header(basic(&decode(url.username()), &decode(url.password().unwrap_or_default())))
             }

@@ -149,6 +149,9 @@ impl TokenSource {
         let mut response = self.transport.exchange(progress, outgoing).await?;
         progress.begin_reading();
         let status = response.status();
+        if let Some(refusal) = self.transport.refusal(&oauth.token_url, status) {
+            return Err(refusal);
+        }
         let is_form = response
             .headers()
             .get(CONTENT_TYPE)

@@ -26,6 +26,8 @@ pub(super) struct Proxy {
     pub(super) tunnel: Tunnel,
     /// It speaks HTTP for itself on this connection: a 407 is its own.
     pub(super) forwards: bool,
+    /// Its URL has credentials, which win over a `Proxy-Authorization` of one's own, as in Go.
+    pub(super) has_credentials: bool,
 }
 
 impl Proxies {
@@ -44,11 +46,15 @@ impl Proxies {
                 _ => Tunnel::None,
             };
             // The headers are for CONNECT alone; reqwest would add them to a forwarded request too.
-            let connect_headers =
+            let mut connect_headers =
                 if scheme == "https" && !socks { connect_headers.clone() } else { http::HeaderMap::new() };
+            let has_credentials = !url.username().is_empty() || url.password().is_some();
+            if has_credentials {
+                connect_headers.remove(http::header::PROXY_AUTHORIZATION);
+            }
             let name = authority(&url);
             let client = clients.client(tls, Some(&ProxyKey { url, connect_headers }))?;
-            Ok(Proxy { client, name, tunnel, forwards: scheme == "http" && !socks })
+            Ok(Proxy { client, name, tunnel, forwards: scheme == "http" && !socks, has_credentials })
         };
         let proxies = match settings {
             ProxySettings::Direct => return Ok(None),

@@ -9,10 +9,12 @@ use std::error::Error;
 use std::io;
 
 use super::body::{BodyError, Meter};
+use super::client::MOST_HEADERS;
 use super::decode::DecodeError;
 use super::trace::{Dial, HopTrace, Reached};
 use crate::observation::{Failure, Reason};
-use crate::probe::tls;
+use crate::probe::cause::chain;
+use crate::probe::{http2, tls};
 
 /// Why no response came.
 pub(super) fn exchange(error: &reqwest::Error, hop: &HopTrace, peer: &str) -> Failure {
@@ -63,8 +65,8 @@ fn request(error: &reqwest::Error) -> Failure {
         return failure;
     }
     let hyper = chain(error).find_map(|cause| cause.downcast_ref::<hyper::Error>());
-    if hyper.is_some_and(hyper::Error::is_parse) {
-        return Failure::new(Reason::ProtocolError, format!("the answer is not HTTP: {}", explain(error)));
+    if let Some(hyper) = hyper.filter(|error| error.is_parse()) {
+        return Failure::new(Reason::ProtocolError, unreadable(hyper));
     }
     match io_errors(error).last().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => {
@@ -79,10 +81,26 @@ fn request(error: &reqwest::Error) -> Failure {
     if hyper.is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed()) {
         return closed_early();
     }
-    if is_h2_reset(error) {
-        return Failure::new(Reason::ConnectReset, format!("the peer broke off: {}", explain(error)));
+    if let Some(failure) = http2::failure(error) {
+        return failure;
     }
     Failure::new(Reason::ProtocolError, format!("the exchange failed: {}", explain(error)))
+}
+
+/// Why the head of an answer was not read. What is our limit is said to be.
+fn unreadable(error: &hyper::Error) -> String {
+    if error.is_parse_too_large() {
+        let most = format!("more than {MOST_HEADERS} header lines, or more than 400 KiB of them");
+        return format!(
+            "the head of the answer has {most}; that is the limit of this exporter, not a fault of the peer"
+        );
+    }
+    let text = error.to_string();
+    // The library has no type for this one. It is also what any other protocol looks like.
+    if text.contains("HTTP version") {
+        return "the answer begins with neither HTTP/1.0 nor HTTP/1.1, all that this exporter reads here".to_owned();
+    }
+    format!("the answer is not HTTP: {text}")
 }
 
 fn closed_early() -> Failure {
@@ -113,27 +131,9 @@ fn transport(error: &reqwest::Error, length: u64) -> Failure {
     if malformed {
         return Failure::new(Reason::ProtocolError, format!("the body is malformed: {}", explain(error)));
     }
-    let sentence = format!("the answer broke off after {length} bytes of body: {}", explain(error));
+    let why = http2::failure(error).map_or_else(|| explain(error), |failure| failure.sentence.into_string());
+    let sentence = format!("the answer broke off after {length} bytes of body: {why}");
     Failure::new(Reason::ResponseTruncated, sentence)
-}
-
-/// h2's error type is not ours to name, so this one goes by its text; a change of it would mean `protocol_error`.
-fn is_h2_reset(error: &(dyn Error + 'static)) -> bool {
-    chain(error).any(|cause| {
-        let text = cause.to_string();
-        text.starts_with("stream error received") || text.starts_with("connection error received")
-    })
-}
-
-/// The error and its causes. `io::Error` hides the error that it wraps from `source`, so that one is looked into.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        }
-    }
-    std::iter::successors(Some(error), |error| cause(*error))
 }
 
 fn io_errors<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a io::Error> {

@@ -9,9 +9,9 @@ use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, COOKIE,
     LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
-use url::Url;
+use url::{Position, Url};
 
 /// Redirects that are followed; the next one is judged itself.
 pub(super) const MOST_REDIRECTS: u32 = 10;
@@ -74,6 +74,16 @@ fn follow(location: &[u8], base: &Url) -> Result<(Url, bool), BadRedirect> {
     Ok((url, relative))
 }
 
+/// What a request for `url` is called in the `Referer` of the next one: by the name that the server knows itself by.
+/// Credentials and fragment are no part of the URLs that are sent.
+pub(super) fn referer(url: &Url, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+    let Some(host) = host else { return HeaderValue::from_str(url.as_str()).ok() };
+    let mut text = format!("{}://", url.scheme()).into_bytes();
+    text.extend_from_slice(host.as_bytes());
+    text.extend_from_slice(url[Position::BeforePath..].as_bytes());
+    HeaderValue::from_bytes(&text).ok()
+}
+
 /// Whether credentials may go from a request for `from` on to `to`, which may be one of the `home` names.
 pub(super) fn keeps_credentials(from: &Url, to: &Url, home: &[Option<&str>]) -> bool {
     let downgraded = from.scheme() == "https" && to.scheme() == "http";
@@ -117,7 +127,7 @@ mod tests {
 
     fn hop(status: u16, location: &str, method: Method) -> Option<Result<Next, BadRedirect>> {
         let mut headers = HeaderMap::new();
-        headers.insert(LOCATION, http::HeaderValue::from_bytes(location.as_bytes()).unwrap());
+        headers.insert(LOCATION, HeaderValue::from_bytes(location.as_bytes()).unwrap());
         next(StatusCode::from_u16(status).unwrap(), &headers, &Url::parse("http://a.org/x/y?q#f").unwrap(), &method)
     }
 
@@ -182,12 +192,12 @@ mod tests {
     #[test]
     fn what_is_secret_is_stripped() {
         let mut headers = HeaderMap::new();
-        let mut secret = http::HeaderValue::from_static("k");
+        let mut secret = HeaderValue::from_static("k");
         secret.set_sensitive(true);
         headers.insert("x-api-key", secret);
-        headers.insert("x-plain", http::HeaderValue::from_static("p"));
-        headers.insert(AUTHORIZATION, http::HeaderValue::from_static("a"));
-        headers.insert(COOKIE, http::HeaderValue::from_static("c"));
+        headers.insert("x-plain", HeaderValue::from_static("p"));
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("a"));
+        headers.insert(COOKIE, HeaderValue::from_static("c"));
         strip_credentials(&mut headers);
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-plain"]);
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, HOST};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, REFERER, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
@@ -37,6 +37,8 @@ struct Hop {
     keeps_body: bool,
     keeps_credentials: bool,
     keeps_host: bool,
+    /// The page that led here, where it may be told.
+    referer: Option<HeaderValue>,
 }
 
 impl<'a> Run<'a> {
@@ -63,11 +65,12 @@ impl<'a> Run<'a> {
             keeps_body: true,
             keeps_credentials: true,
             keeps_host: true,
+            referer: None,
         };
         let mut jar = Jar::default();
         let mut token_renewed = false;
         loop {
-            let (response, token_was_cached) = self.exchange(&hop, &mut jar).await?;
+            let (response, token_was_cached) = self.exchange(&mut hop, &mut jar).await?;
             if response.status() == StatusCode::UNAUTHORIZED && token_was_cached && !token_renewed {
                 self.prober.authorization.forget_token();
                 token_renewed = true;
@@ -89,7 +92,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn exchange(&mut self, hop: &Hop, jar: &mut Jar) -> Result<(reqwest::Response, bool), Failure> {
+    async fn exchange(&mut self, hop: &mut Hop, jar: &mut Jar) -> Result<(reqwest::Response, bool), Failure> {
         let prober = self.prober;
         let settings = &prober.settings;
         let mut headers = settings.headers.clone();
@@ -108,20 +111,22 @@ impl<'a> Run<'a> {
             proxied: prober.transport.proxy(&hop.url).is_some(),
         };
         let dressed = dress(settings, &hop.url, names);
+        let here = redirect::referer(&dressed.url, dressed.host.as_ref());
         if let Some(host) = dressed.host {
             headers.insert(HOST, host);
         }
+        let body = if hop.keeps_body { settings.body.clone() } else { Bytes::new() };
+        frame(&mut headers, &hop.method, &body);
+        // The configured one, if there is any, stays on every hop, as with Go's client.
+        if let (Some(referer), false) = (&hop.referer, headers.contains_key(REFERER)) {
+            headers.insert(REFERER, referer.clone());
+        }
+        hop.referer = here;
         // As the incumbent: the server need not keep the connection, and the wait after a close (TIME_WAIT) is its own.
         headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
         // Cookies belong to the name that the server knows itself by.
         jar.add_to(&mut headers, &dressed.url);
-        let outgoing = Outgoing {
-            target: &hop.url,
-            wire: dressed.url,
-            method: hop.method.clone(),
-            headers,
-            body: if hop.keeps_body { settings.body.clone() } else { Bytes::new() },
-        };
+        let outgoing = Outgoing { target: &hop.url, wire: dressed.url, method: hop.method.clone(), headers, body };
         let response = prober.transport.exchange(&mut self.progress, outgoing).await?;
         jar.store(response.headers(), response.url());
         Ok((response, token_was_cached))
@@ -132,7 +137,10 @@ impl<'a> Run<'a> {
         match &self.prober.authorization {
             Authorization::None => Ok(false),
             Authorization::Header(value) => {
-                headers.insert(AUTHORIZATION, value.clone());
+                // A header of one's own wins, as in the incumbent; it has a token of OAuth 2 win over the header.
+                if headers.get(AUTHORIZATION).is_none_or(HeaderValue::is_empty) {
+                    headers.insert(AUTHORIZATION, value.clone());
+                }
                 Ok(false)
             }
             Authorization::Token(source, oauth) => {
@@ -153,6 +161,9 @@ impl<'a> Run<'a> {
     ) -> Result<(), Failure> {
         let next = redirect.map_err(|error| Failure::new(Reason::HttpRedirect, error.to_string()))?;
         self.chain.push(evidence::public(&next.url).into());
+        if hop.url.scheme() == "https" && next.url.scheme() == "http" {
+            hop.referer = None;
+        }
         hop.keeps_credentials &= redirect::keeps_credentials(&hop.url, &next.url, &self.prober.home());
         hop.keeps_host &= next.relative;
         hop.keeps_body &= next.keeps_body;
@@ -169,7 +180,7 @@ impl<'a> Run<'a> {
         self.note(&hop.method, &response, ssl);
         self.verdict = rules::status(settings, response.status()).err().map(|failure| match at_limit {
             true => Failure::new(Reason::HttpRedirect, format!("more than {MOST_REDIRECTS} redirects")),
-            false => failure,
+            false => self.prober.transport.refusal(&hop.url, response.status()).unwrap_or(failure),
         });
         if self.verdict.is_none() {
             self.verdict = rules::headers(settings, response.headers()).err();
@@ -260,6 +271,17 @@ impl<'a> Run<'a> {
             detail: Detail::Http(Box::new(self.detail)),
             addresses: Box::default(),
         }
+    }
+}
+
+/// What frames the body is ours to say, whatever the config's headers say of it (Go leaves those out too): a length for a
+/// body, and a zero for the methods that define one (RFC 9110, 8.6), which strict servers ask for with status 411.
+fn frame(headers: &mut HeaderMap, method: &Method, body: &Bytes) {
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, TRAILER] {
+        headers.remove(name);
+    }
+    if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 

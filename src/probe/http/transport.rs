@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::PROXY_AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -83,6 +84,9 @@ impl Transport {
         let client = proxy.map_or(&self.direct, |proxy| &proxy.client);
         let mut request = reqwest::Request::new(outgoing.method, outgoing.wire);
         *request.headers_mut() = outgoing.headers;
+        if proxy.is_some_and(|proxy| proxy.forwards && proxy.has_credentials) {
+            request.headers_mut().remove(PROXY_AUTHORIZATION);
+        }
         if !outgoing.body.is_empty() {
             *request.body_mut() = Some(outgoing.body.into());
         }
@@ -90,16 +94,16 @@ impl Transport {
         let result = hop.scope(client.inner.execute(request)).await;
         progress.end_exchange();
         match result {
-            Ok(response) => match proxy {
-                Some(Proxy { forwards: true, name, .. })
-                    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
-                {
-                    Err(Failure::new(Reason::ProxyError, format!("the proxy {name} wants credentials (status 407)")))
-                }
-                _ => Ok(response),
-            },
+            Ok(response) => Ok(response),
             Err(error) => Err(reason::exchange(&error, &hop, &progress.peer_name())),
         }
+    }
+
+    /// A status that a forwarding proxy gives for itself: an answer like any other, but not the target's fault.
+    pub(super) fn refusal(&self, url: &Url, status: StatusCode) -> Option<Failure> {
+        let Proxy { name, .. } = self.proxy(url).filter(|proxy| proxy.forwards)?;
+        (status == StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+            .then(|| Failure::new(Reason::ProxyError, format!("the proxy {name} wants credentials (status 407)")))
     }
 
     async fn resolve(&self, progress: &mut Progress, url: &Url) -> Result<SocketAddr, Failure> {

@@ -5,6 +5,7 @@ use http::header::HOST;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
@@ -32,7 +33,7 @@ pub(super) struct Talk<'a> {
 enum Doing {
     Nothing,
     Opening { since: Instant },
-    Talking { since: Instant, step: usize, received: bool, sending: bool },
+    Talking { since: Instant, step: usize, sending: bool },
 }
 
 type Socket = WebSocketStream<Box<dyn Transport>>;
@@ -52,7 +53,7 @@ impl<'a> Talk<'a> {
         if !settings.steps.is_empty() {
             let since = Instant::now();
             for (index, step) in settings.steps.iter().enumerate() {
-                self.doing = Doing::Talking { since, step: index + 1, received: false, sending: false };
+                self.doing = Doing::Talking { since, step: index + 1, sending: false };
                 let result = self.step(&mut socket, since, index + 1, step).await;
                 self.detail.transfer = Some(since.elapsed());
                 result?;
@@ -106,23 +107,21 @@ impl<'a> Talk<'a> {
         match &step.expect {
             None => {}
             Some(Expect::Line(pattern)) => {
-                self.detail.failed_regex.get_or_insert(false);
-                let message = self.matching(socket, since, number, |bytes| pattern.is_match(bytes)).await;
-                let message = self.expected(message, number, &format!("matched {:?}", pattern.as_str()))?;
+                let message = self.receive(socket, since, number).await?;
+                let message = self.expected(message, number, |bytes| pattern.is_match(bytes))?;
                 if let Some(captures) = pattern.regex().captures(&message) {
                     send = template::expand(&send, pattern.regex(), &captures);
                 }
             }
             Some(Expect::Bytes(expected)) => {
-                self.detail.failed_regex.get_or_insert(false);
-                let message = self.matching(socket, since, number, |bytes| bytes == expected).await;
-                self.expected(message, number, "was the expected bytes")?;
+                let message = self.receive(socket, since, number).await?;
+                self.expected(message, number, |bytes| bytes == expected)?;
             }
         }
         if send.is_empty() {
             return Ok(());
         }
-        self.doing = Doing::Talking { since, step: number, received: false, sending: true };
+        self.doing = Doing::Talking { since, step: number, sending: true };
         let message = match String::from_utf8(send) {
             Ok(text) => Message::text(text),
             Err(bytes) => Message::binary(bytes.into_bytes()),
@@ -130,14 +129,14 @@ impl<'a> Talk<'a> {
         socket.send(message).await.map_err(|error| broken(&format!("step {number}: sending a message"), &error))
     }
 
-    /// The first message that `wanted` wants; `None` when the peer closed before.
-    async fn matching(
+    /// The next message; `None` when the peer closed before.
+    async fn receive(
         &mut self,
         socket: &mut Socket,
         since: Instant,
         number: usize,
-        wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Vec<u8>>, Failure> {
+        self.detail.failed_regex.get_or_insert(false);
         loop {
             let message = match socket.next().await {
                 None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) => return Ok(None),
@@ -146,12 +145,10 @@ impl<'a> Talk<'a> {
             };
             match message {
                 Message::Text(_) | Message::Binary(_) => {
-                    self.doing = Doing::Talking { since, step: number, received: true, sending: false };
+                    self.doing = Doing::Talking { since, step: number, sending: false };
                     let bytes = message.into_data();
                     self.keep(&bytes);
-                    if wanted(&bytes) {
-                        return Ok(Some(bytes.into()));
-                    }
+                    return Ok(Some(bytes.into()));
                 }
                 // tungstenite answers pings by itself, with the next read.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
@@ -160,17 +157,20 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// One message is asked for, and it is the one or it is not: unlike the lines of TCP, later ones are not looked at.
     fn expected(
         &mut self,
-        message: Result<Option<Vec<u8>>, Failure>,
+        message: Option<Vec<u8>>,
         number: usize,
-        how: &str,
+        wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<Vec<u8>, Failure> {
-        message?.ok_or_else(|| {
-            self.detail.failed_regex = Some(true);
-            let sentence = format!("step {number}: the peer closed the WebSocket and no message {how}");
-            Failure::new(Reason::ExpectMismatch, sentence)
-        })
+        let what = match message {
+            Some(message) if wanted(&message) => return Ok(message),
+            Some(_) => "the message is not the expected one",
+            None => "the peer closed the WebSocket instead of sending the expected message",
+        };
+        self.detail.failed_regex = Some(true);
+        Err(Failure::new(Reason::ExpectMismatch, format!("step {number}: {what}")))
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -188,12 +188,10 @@ impl<'a> Talk<'a> {
                 self.detail.processing = Some(since.elapsed());
                 (Reason::RequestTimeout, "the server did not answer the request to open a WebSocket".to_owned())
             }
-            Doing::Talking { since, step, received, sending } => {
+            Doing::Talking { since, step, sending } => {
                 self.detail.transfer = Some(since.elapsed());
                 if sending {
                     (Reason::RequestTimeout, format!("step {step}: the peer did not take what was sent"))
-                } else if received {
-                    (Reason::ResponseTimeout, format!("step {step}: messages came, but not the expected one"))
                 } else {
                     (Reason::RequestTimeout, format!("step {step}: no message came"))
                 }
@@ -208,6 +206,11 @@ impl<'a> Talk<'a> {
 }
 
 fn broken(what: &str, error: &Error) -> Failure {
+    if matches!(error, Error::AttackAttempt | Error::Capacity(CapacityError::TooManyHeaders)) {
+        let most = "more than 124 header lines, 64 KiB or 512 packets";
+        let sentence = format!("{what} failed: the head of the answer has {most}, the limit of this exporter");
+        return Failure::new(Reason::ProtocolError, sentence);
+    }
     let failure = classify_at(error, Stage::Exchange);
     let reason = failure.as_ref().map_or(Reason::ProtocolError, |failure| failure.reason);
     // An end in the middle of a frame or of the handshake.

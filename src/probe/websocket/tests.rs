@@ -88,7 +88,7 @@ async fn an_open_websocket_is_up() {
 }
 
 #[tokio::test]
-async fn a_dialogue_takes_messages_until_one_matches_and_expands_what_it_captured() {
+async fn a_dialogue_takes_a_message_a_step_and_expands_what_it_captured() {
     let steps = vec![expect("guest ([0-9]+)", "I am ${1}"), expect("^I am 7$", "")];
     let run = observe(settings(steps), &echoing().await, AMPLE).await;
     assert!(run.outcome.is_up(), "{run:?}");
@@ -98,10 +98,14 @@ async fn a_dialogue_takes_messages_until_one_matches_and_expands_what_it_capture
 }
 
 #[tokio::test]
-async fn a_server_that_says_something_else_and_goes_on_is_a_timeout_and_no_regex_failure() {
-    let run = observe(settings(vec![expect("never", "")]), &echoing().await, SHORT).await;
-    assert_eq!(reason(&run), Some(Reason::ResponseTimeout), "{run:?}");
-    assert_eq!(detail(&run).failed_regex, Some(false));
+async fn a_wrong_message_fails_the_regex_at_once_and_silence_is_a_timeout() {
+    // It stays connected, and a run that waited would end with another reason.
+    let run = observe(settings(vec![expect("never", "")]), &echoing().await, AMPLE).await;
+    assert_eq!(reason(&run), Some(Reason::ExpectMismatch), "{run:?}");
+    assert_eq!(detail(&run).failed_regex, Some(true));
+    let wrong_bytes = Step { expect: Some(Expect::Bytes(b"never".to_vec())), ..expect("", "") };
+    let run = observe(settings(vec![wrong_bytes]), &echoing().await, AMPLE).await;
+    assert_eq!((reason(&run), detail(&run).failed_regex), (Some(Reason::ExpectMismatch), Some(true)), "{run:?}");
     let silent = peer(|socket| async move {
         let _socket = tokio_tungstenite::accept_async(socket).await;
         std::future::pending::<()>().await;

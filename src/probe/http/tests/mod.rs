@@ -4,8 +4,10 @@
 
 mod cost;
 mod failures;
+mod heads;
 mod hops;
 mod proxies;
+mod request;
 mod rules;
 mod secure;
 mod tokens;

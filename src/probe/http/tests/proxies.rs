@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use url::Url;
 
 use super::super::testing::*;
-use crate::config::http::ProxySettings;
+use crate::config::http::{ProxySettings, StatusRange};
 use crate::config::{HttpSettings, Pattern};
 use crate::observation::Reason;
 
@@ -50,6 +50,23 @@ async fn connect_headers_are_for_connect_alone() {
 }
 
 #[tokio::test]
+async fn the_credentials_of_a_proxys_url_win_over_a_header() {
+    let proxy = http_proxy(nobody(), Some("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")).await;
+    let mut own = http::HeaderMap::new();
+    own.insert("proxy-authorization", http::HeaderValue::from_static("Token x"));
+    for (user, wanted) in [("user:p%40ss@", "Basic dXNlcjpwQHNz"), ("", "Token x")] {
+        let url = Box::new(Url::parse(&format!("http://{user}{}", proxy.address)).unwrap());
+        let proxy_settings = ProxySettings::Url { url, no_proxy: None, connect_headers: own.clone() };
+        let settings = HttpSettings { proxy: proxy_settings, headers: own.clone(), ..settings() };
+        for target in ["http://nowhere.example/", "https://nowhere.example/"] {
+            probe(settings.clone(), target).await;
+            let request = proxy.requests().pop().unwrap();
+            assert_eq!(header(&request, "proxy-authorization"), Some(wanted), "{request}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn socks_is_asked_for_the_name() {
     let peer = Peer::start(|_| ok()).await;
     for scheme in ["socks5", "socks5h"] {
@@ -83,6 +100,13 @@ async fn what_goes_wrong_with_the_proxy_is_a_proxy_error() {
         assert_eq!(reason(&observation), Some(Reason::ProxyError), "{proxy} {target} {observation:?}");
         assert_eq!(observation.resolution, None);
     }
+    let refused = HttpSettings { proxy: via(&format!("http://{}", denied.address)), ..settings() };
+    let observation = probe(refused.clone(), "http://nowhere.example/").await;
+    assert_eq!(detail(&observation).status, Some(407), "a forwarded request has the proxy's answer for its status");
+    let accepting = HttpSettings { valid_status_codes: vec![StatusRange { first: 407, last: 407 }], ..refused };
+    assert!(probe(accepting.clone(), "http://nowhere.example/").await.outcome.is_up());
+    let observation = probe(accepting, "https://nowhere.example/").await;
+    assert_eq!((reason(&observation), detail(&observation).status), (Some(Reason::ProxyError), None), "no tunnel");
     let gateway =
         probe(HttpSettings { proxy: via(&format!("http://{}", broken.address)), ..settings() }, "http://a.example/");
     assert_eq!(reason(&gateway.await), Some(Reason::HttpStatus), "a forwarded answer is the target's");

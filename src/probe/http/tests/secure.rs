@@ -321,3 +321,22 @@ async fn http2_failures_have_reasons_too() {
         assert_eq!(reason(&observation), Some(wanted), "{frames:?} {observation:?}");
     }
 }
+
+#[tokio::test]
+async fn http2_errors_are_told_by_their_names() {
+    const REFUSED: &[u8] = b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x07";
+    const GOAWAY: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    const CALM: &[u8] = b"\0\0\x10\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0btoo_many";
+    let authority = Authority::new();
+    for (frames, wanted) in [
+        (REFUSED, "the peer reset the request (RST_STREAM REFUSED_STREAM)"),
+        (GOAWAY, "(GOAWAY NO_ERROR); it may be restarting"),
+        (CALM, "(GOAWAY ENHANCE_YOUR_CALM: too_many)"),
+    ] {
+        let address = http2_frames(&authority, frames).await;
+        let observation = probe(trusting(&authority), &format!("https://{address}/")).await;
+        assert_eq!(reason(&observation), Some(Reason::ConnectReset), "{observation:?}");
+        let sentence = &observation.outcome.failure().unwrap().sentence;
+        assert!(sentence.contains(wanted), "{sentence}");
+    }
+}
