@@ -30,6 +30,8 @@ pub struct HttpSettings {
     pub ip: IpPreference,
     pub dns_servers: DnsServers,
     pub enable_http2: bool,
+    /// HTTP/3 alone.
+    pub enable_http3: bool,
     pub auth: Option<HttpAuth>,
     pub proxy: ProxySettings,
     pub tls: TlsSettings,

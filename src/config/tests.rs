@@ -189,7 +189,7 @@ fn an_unedited_blackbox_file_gives_its_modules() {
         let spec = config.modules[name].probe_spec(target);
         assert!(spec.is_ok(), "{name}: {spec:?}");
     }
-    assert!(config.modules["http3"].probe_spec("127.0.0.1:1").unwrap_err().contains("HTTP/3"));
+    assert!(config.modules["http3"].probe_spec("127.0.0.1:1").is_ok());
     assert_eq!(config.modules["http_2xx"].timeout, Some(Duration::from_secs(5)));
     assert_eq!(config.modules["tcp_connect"].timeout, None);
 }

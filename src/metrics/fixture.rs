@@ -54,6 +54,7 @@ fn http_settings() -> HttpSettings {
         ip: IpPreference::default(),
         dns_servers: DnsServers::System,
         enable_http2: true,
+        enable_http3: false,
         auth: None,
         proxy: ProxySettings::Direct,
         tls: TlsSettings::default(),

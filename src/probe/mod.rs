@@ -74,6 +74,8 @@ pub enum ProberError {
     Tls(#[from] tls::TlsSetupError),
     #[error("cannot build the HTTP client")]
     Client(#[source] reqwest::Error),
+    #[error("cannot build the QUIC client")]
+    Quic,
     #[error("cannot sign for OAuth 2")]
     Assertion(#[from] http::KeyError),
     #[error("cannot build the resolver")]

@@ -43,7 +43,7 @@ fn url(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Result<ProbeSpec, Strin
         follow_redirects: Some(false),
         ..RawHttp::default()
     };
-    let (mut settings, _) = http::http(raw, at, r);
+    let mut settings = http::http(raw, at, r);
     // The certificate is the anchor's own affair.
     settings.tls.insecure_skip_verify = true;
     settings.keep_excerpt = false;

@@ -39,8 +39,8 @@ pub(super) const MAX_HEADERS: usize = 256;
 /// Headers that belong to the connection: the incumbent drops them without a word, we with one.
 const FRAMING_HEADERS: &[&str] = &["content-length", "transfer-encoding", "trailer", "connection", "upgrade"];
 
-/// Settings of a block, as far as they could be made, and what of them is not built yet.
-pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> (HttpSettings, Option<String>) {
+/// Settings of a block, as far as they could be made.
+pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSettings {
     let RawHttp {
         valid_status_codes,
         valid_http_versions,
@@ -81,14 +81,12 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> (HttpSett
 
     let keys = AuthKeys { basic_auth, authorization, oauth2, bearer_token, bearer_token_file };
     let auth = auth::auth(keys, at, r);
-    let mut not_built = None;
     let proxy = ProxyKeys { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header };
     let proxy = auth::proxy(proxy, at, r);
     if enable_http3 == Some(true) {
         if enable_http2 != Some(false) {
             r.problems.add(&at.key("enable_http3"), "needs enable_http2: false, as in blackbox_exporter");
         }
-        not_built = Some("HTTP/3, which reqwest offers only as an unstable feature (docs/decisions/0002-http3.md); HTTP/1.1 and HTTP/2 are spoken".to_owned());
     }
 
     let compression = compression.and_then(|text| self::compression(&text, &at.key("compression"), r));
@@ -140,9 +138,13 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> (HttpSett
         Some(true) => vec![any],
         Some(false) | None => status_codes(valid_status_codes, &at.key("valid_status_codes"), r),
     };
-    let settings = HttpSettings {
+    let valid_http_versions = versions(valid_http_versions, &at.key("valid_http_versions"), r);
+    if let Some(message) = versions_at_odds(&valid_http_versions, enable_http3 == Some(true)) {
+        r.problems.add(&at.key("valid_http_versions"), message);
+    }
+    HttpSettings {
         valid_status_codes,
-        valid_http_versions: versions(valid_http_versions, &at.key("valid_http_versions"), r),
+        valid_http_versions,
         method: self::method(method, &at.key("method"), r),
         headers: map,
         host,
@@ -163,12 +165,23 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> (HttpSett
         ip: r.ip(preferred_ip_protocol, ip_protocol_fallback, at),
         dns_servers: DnsServers::System,
         enable_http2: enable_http2.unwrap_or(true),
+        enable_http3: enable_http3.unwrap_or(false),
         auth,
         proxy,
         tls: tls::tls(tls_config, &at.key("tls_config"), r),
         keep_excerpt: true,
-    };
-    (settings, not_built)
+    }
+}
+
+/// HTTP/3 is spoken alone or not at all, so that other versions beside it can never be met.
+fn versions_at_odds(valid: &[HttpVersion], http3: bool) -> Option<&'static str> {
+    let has3 = valid.contains(&HttpVersion::Http3);
+    let has_other = valid.iter().any(|version| *version != HttpVersion::Http3);
+    match (http3, has3, has_other) {
+        (true, _, true) => Some("with enable_http3: true the only version is HTTP/3.0"),
+        (false, true, _) => Some("HTTP/3 is not spoken without enable_http3: true"),
+        (true, _, false) | (false, false, _) => None,
+    }
 }
 
 fn status_codes(raw: Option<Vec<String>>, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<StatusRange> {

@@ -227,8 +227,8 @@ impl Modules {
         let before = r.problems.count();
         let (settings, not_built) = match protocol {
             Protocol::Http => {
-                let (settings, not_built) = http::http(shape::read(block, at, &mut r.problems), at, r);
-                (ModuleSettings::Http(Arc::new(settings)), not_built)
+                let settings = http::http(shape::read(block, at, &mut r.problems), at, r);
+                (ModuleSettings::Http(Arc::new(settings)), None::<String>)
             }
             Protocol::Tcp => {
                 (ModuleSettings::Tcp(Arc::new(tcp::tcp(shape::read(block, at, &mut r.problems), at, r))), None)

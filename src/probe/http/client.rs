@@ -132,6 +132,7 @@ impl Resolve for HopResolver {
                 let addresses: Addrs = Box::new(std::iter::once(address));
                 Box::pin(std::future::ready(Ok(addresses)))
             }
+            Dial::Quic => Box::pin(async { Err(LookupRefused("QUIC asks for no name".into()).into()) }),
             Dial::Proxy { resolver, ip, tunnel: _ } => Box::pin(async move {
                 // The proxy is the config's choice, whoever chose the target.
                 match Scope::default().around(resolver.resolve(name.as_str(), ip)).await {

@@ -12,6 +12,7 @@ mod cookies;
 mod decode;
 mod dress;
 mod evidence;
+mod http3;
 mod json;
 mod oauth2;
 mod proxy;
@@ -70,9 +71,13 @@ impl HttpProber {
     pub fn new(settings: Arc<HttpSettings>, url: Url, shared: &Arc<Shared>) -> Result<Self, ProberError> {
         let transport =
             |alpn| Transport::new(&settings.tls, alpn, &settings.proxy, &settings.dns_servers, settings.ip, shared);
-        let mut alpn = if settings.enable_http2 { Alpn::Http2AndHttp1 } else { Alpn::Http1 };
+        let mut alpn = match (settings.enable_http3, settings.enable_http2) {
+            (true, _) => Alpn::Http3,
+            (false, true) => Alpn::Http2AndHttp1,
+            (false, false) => Alpn::Http1,
+        };
         let mut chosen = transport(alpn)?;
-        if alpn != Alpn::Http1 && dress::needs_http1(&settings, &url, chosen.proxy(&url).is_some()) {
+        if alpn == Alpn::Http2AndHttp1 && dress::needs_http1(&settings, &url, chosen.proxy(&url).is_some()) {
             alpn = Alpn::Http1;
             chosen = transport(alpn)?;
         }
@@ -99,6 +104,10 @@ impl HttpProber {
         };
         let mut url = url;
         url.set_fragment(None);
+        if settings.enable_http3 && url.scheme() == "http" {
+            // There is no HTTP/3 without TLS; the incumbent rewrites such targets as well.
+            let _ = url.set_scheme("https");
+        }
         // Neither fails on an http or https URL.
         let _ = url.set_username("");
         let _ = url.set_password(None);

@@ -11,6 +11,7 @@ use std::io;
 use super::body::{BodyError, Meter};
 use super::client::MOST_HEADERS;
 use super::decode::DecodeError;
+use super::http3::Broken;
 use super::trace::{Dial, HopTrace, Reached};
 use crate::observation::{Failure, Reason};
 use crate::probe::cause::chain;
@@ -124,6 +125,9 @@ pub(super) fn body(error: &BodyError, meter: &Meter) -> Failure {
 }
 
 fn transport(error: &reqwest::Error, length: u64) -> Failure {
+    if let Some(Broken(failure)) = chain(error).find_map(|cause| cause.downcast_ref()) {
+        return failure.clone();
+    }
     let malformed = io_errors(error)
         .last()
         .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))

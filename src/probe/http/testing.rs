@@ -45,6 +45,7 @@ pub(super) fn settings() -> HttpSettings {
         ip: IpPreference { preferred: IpFamily::V4, fallback: true },
         dns_servers: DnsServers::System,
         enable_http2: true,
+        enable_http3: false,
         auth: None,
         proxy: ProxySettings::Direct,
         tls: TlsSettings::default(),

@@ -25,6 +25,8 @@ tokio::task_local! {
 pub(super) enum Dial {
     /// The target, already resolved.
     Target(SocketAddr),
+    /// The target by QUIC, whose handshake is that of TLS.
+    Quic,
     /// A proxy, whose name is resolved when the client asks for it.
     Proxy { resolver: Arc<Resolver>, ip: IpPreference, tunnel: Tunnel },
 }
@@ -52,6 +54,8 @@ pub(super) struct Marks {
     pub(super) connect_started: Option<Instant>,
     pub(super) connect_ended: Option<Instant>,
     pub(super) connected: bool,
+    /// By QUIC: a datagram came.
+    answered: bool,
     /// Start of the first TLS handshake.
     first_handshake: Option<Instant>,
     /// Start of the latest one when it is not the first.
@@ -110,6 +114,10 @@ impl HopTrace {
         });
     }
 
+    pub(super) fn peer_answered(&self) {
+        self.update(|marks| marks.answered = true);
+    }
+
     pub(super) fn proxy_lookup_failed(&self, failure: Failure) {
         self.update(|marks| marks.proxy_lookup = Some(failure));
     }
@@ -130,22 +138,28 @@ impl HopTrace {
             return Reached::Request;
         }
         match (self.handshake(&marks), &self.dial) {
+            (None, Dial::Quic) if marks.answered => Reached::Handshake,
             (Some(_), _) => Reached::Handshake,
-            (None, Dial::Target(_)) => Reached::Connecting,
+            (None, Dial::Target(_) | Dial::Quic) => Reached::Connecting,
             (None, Dial::Proxy { .. }) => Reached::Proxy,
         }
     }
 
     /// Whether a TLS handshake with the target began.
     pub(super) fn shook_hands(&self) -> bool {
-        self.handshake(&self.marks()).is_some()
+        let marks = self.marks();
+        match self.dial {
+            Dial::Quic => marks.answered,
+            Dial::Target(_) | Dial::Proxy { .. } => self.handshake(&marks).is_some(),
+        }
     }
 
     /// Start of the handshake with the target; that with a proxy does not count.
     fn handshake(&self, marks: &Marks) -> Option<Instant> {
         match self.dial {
             Dial::Target(_) | Dial::Proxy { tunnel: Tunnel::Tcp, .. } => marks.first_handshake,
-            Dial::Proxy { tunnel: Tunnel::None, .. } => None,
+            // The phase `connect` is the whole of QUIC's handshake.
+            Dial::Quic | Dial::Proxy { tunnel: Tunnel::None, .. } => None,
             Dial::Proxy { tunnel: Tunnel::Tls, .. } => marks.second_handshake,
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use url::{Host, Url};
 
 use super::client::Client;
+use super::http3::Quic;
 use super::proxy::{Proxies, Proxy};
 use super::reason;
 use super::trace::{Dial, HopTrace, Reached, add};
@@ -23,10 +24,16 @@ use crate::probe::{ProberError, Shared};
 
 /// Everything that an exchange needs, built once and shared between runs.
 pub(super) struct Transport {
-    direct: Arc<Client>,
+    direct: Direct,
     proxies: Option<Box<Proxies>>,
     resolver: Arc<Resolver>,
     ip: IpPreference,
+}
+
+/// How a target without a proxy is spoken to.
+enum Direct {
+    Tcp(Arc<Client>),
+    Quic(Box<Quic>),
 }
 
 /// A request, dressed for the wire.
@@ -50,12 +57,14 @@ impl Transport {
         shared: &Shared,
     ) -> Result<Self, ProberError> {
         let tls = shared.tls.client(tls, alpn)?;
-        Ok(Self {
-            direct: shared.clients.client(&tls, None)?,
-            proxies: Proxies::new(proxy, &tls, &shared.clients)?,
-            resolver: shared.resolvers.resolver(dns_servers)?,
-            ip,
-        })
+        let (direct, proxies) = match alpn {
+            // HTTP/3 passes HTTP proxies by, as the incumbent's does.
+            Alpn::Http3 => (Direct::Quic(Box::new(Quic::new(tls)?)), None),
+            Alpn::None | Alpn::Http1 | Alpn::Http2AndHttp1 | Alpn::Http2 => {
+                (Direct::Tcp(shared.clients.client(&tls, None)?), Proxies::new(proxy, &tls, &shared.clients)?)
+            }
+        };
+        Ok(Self { direct, proxies, resolver: shared.resolvers.resolver(dns_servers)?, ip })
     }
 
     /// The proxy that `url` goes through, if any.
@@ -69,6 +78,17 @@ impl Transport {
         progress: &mut Progress,
         outgoing: Outgoing<'_>,
     ) -> Result<reqwest::Response, Failure> {
+        if let Direct::Quic(quic) = &self.direct {
+            if outgoing.target.scheme() != "https" {
+                let sentence = "a redirect leads to a plain http:// address, which HTTP/3 cannot speak to";
+                return Err(Failure::new(Reason::HttpRedirect, sentence));
+            }
+            let address = self.resolve(progress, outgoing.target).await?;
+            let hop = progress.begin_exchange(Dial::Quic, Peer::Address(address));
+            let result = hop.scope(quic.exchange(&hop, address, outgoing)).await;
+            progress.end_exchange();
+            return result;
+        }
         let proxy = self.proxy(outgoing.target);
         let (dial, peer) = match proxy {
             Some(proxy) => {
@@ -81,7 +101,11 @@ impl Transport {
                 (Dial::Target(address), Peer::Address(address))
             }
         };
-        let client = proxy.map_or(&self.direct, |proxy| &proxy.client);
+        let client = match (proxy, &self.direct) {
+            (Some(proxy), _) => &proxy.client,
+            (None, Direct::Tcp(client)) => client,
+            (None, Direct::Quic(_)) => return Err(Failure::new(Reason::Internal, "HTTP/3 was not spoken")),
+        };
         let mut request = reqwest::Request::new(outgoing.method, outgoing.wire);
         *request.headers_mut() = outgoing.headers;
         if proxy.is_some_and(|proxy| proxy.forwards && proxy.has_credentials) {

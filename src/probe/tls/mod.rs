@@ -59,6 +59,8 @@ pub enum Alpn {
     Http2AndHttp1,
     /// HTTP/2 alone.
     Http2,
+    /// HTTP/3, over QUIC and so over TLS 1.3 alone.
+    Http3,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,8 @@ pub enum TlsSetupError {
     Crl { index: usize, error: webpki::Error },
     #[error("min_version is above max_version, so no TLS version is left")]
     NoVersion,
+    #[error("HTTP/3 is spoken over TLS 1.3 alone, which max_version excludes")]
+    OnlyTls13,
     #[error("{0:?} can be no server name in TLS; set tls_config.server_name")]
     ServerName(String),
 }
@@ -96,7 +100,13 @@ impl TlsConfigs {
     }
 
     fn build(&self, settings: &TlsSettings, alpn: Alpn) -> Result<ClientConfig, TlsSetupError> {
-        let versions = versions(settings)?;
+        let mut versions = versions(settings)?;
+        if alpn == Alpn::Http3 {
+            versions.retain(|version| **version == rustls::version::TLS13);
+            if versions.is_empty() {
+                return Err(TlsSetupError::OnlyTls13);
+            }
+        }
         let provider = provider::provider();
         let roots = if settings.insecure_skip_verify { None } else { Some(self.roots(settings)?) };
         let verifier =
@@ -116,6 +126,7 @@ impl TlsConfigs {
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
             Alpn::Http2AndHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Alpn::Http2 => vec![b"h2".to_vec()],
+            Alpn::Http3 => vec![b"h3".to_vec()],
         };
         Ok(config)
     }

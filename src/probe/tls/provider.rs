@@ -12,7 +12,7 @@ use rustls::crypto::cipher::{
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{
     CipherSuite, CipherSuiteCommon, ConnectionTrafficSecrets, Error, SupportedCipherSuite, Tls12CipherSuite,
-    Tls13CipherSuite,
+    Tls13CipherSuite, quic,
 };
 
 use super::recorder::Recorder;
@@ -61,7 +61,9 @@ fn recording(suite: SupportedCipherSuite) -> SupportedCipherSuite {
             common: copy(&inner.common),
             hkdf_provider: inner.hkdf_provider,
             aead_alg: Box::leak(Box::new(Recording13 { inner: inner.aead_alg, name: iana_name(inner.common.suite) })),
-            quic: inner.quic,
+            quic: inner.quic.map(|quic| -> &'static dyn quic::Algorithm {
+                Box::leak(Box::new(RecordingQuic { inner: quic, name: iana_name(inner.common.suite) }))
+            }),
         }))),
         SupportedCipherSuite::Tls12(inner) => SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
             common: copy(&inner.common),
@@ -103,6 +105,31 @@ impl Tls13AeadAlgorithm for Recording13 {
 
     fn extract_keys(&self, key: AeadKey, iv: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
         self.inner.extract_keys(key, iv)
+    }
+
+    fn fips(&self) -> bool {
+        self.inner.fips()
+    }
+}
+
+/// QUIC makes its keys here. Its first ones are of one fixed suite; those of the chosen suite come after.
+struct RecordingQuic {
+    inner: &'static dyn quic::Algorithm,
+    name: &'static str,
+}
+
+impl quic::Algorithm for RecordingQuic {
+    fn packet_key(&self, key: AeadKey, iv: Iv) -> Box<dyn quic::PacketKey> {
+        Recorder::note(|seen| seen.suite_chosen(TLS13, self.name));
+        self.inner.packet_key(key, iv)
+    }
+
+    fn header_protection_key(&self, key: AeadKey) -> Box<dyn quic::HeaderProtectionKey> {
+        self.inner.header_protection_key(key)
+    }
+
+    fn aead_key_len(&self) -> usize {
+        self.inner.aead_key_len()
     }
 
     fn fips(&self) -> bool {

@@ -184,7 +184,6 @@ mod tests {
             ("target=h&module=web&hostname=other.test", 400, "Host header defined both"),
             ("target=h&module=plain&hostname=a%0Ab", 400, "can be no Host header"),
             ("target=h:1&module=mail&hostname=a/b", 400, "can be no name in TLS"),
-            ("target=h&module=http3", 400, "Module \"http3\" cannot be used: it asks for"),
         ] {
             let refused = ask(query, None).unwrap_err();
             assert_eq!(refused.status.as_u16(), status, "{query}");

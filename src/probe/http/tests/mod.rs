@@ -6,6 +6,7 @@ mod cost;
 mod failures;
 mod heads;
 mod hops;
+mod http3;
 mod proxies;
 mod request;
 mod rules;
