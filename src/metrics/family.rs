@@ -277,7 +277,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "What the gRPC health service said: 1 for that status, 0 for the others.",
         labels: &["serving_status"],
-        when: "the call of the last run ended with a status",
+        when: "last gRPC run had an address to call",
         source: Run(Each(&[
             ("UNKNOWN", run::grpc_unknown),
             ("SERVING", run::grpc_serving),
@@ -298,7 +298,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "gRPC status code with which the call of the last run ended; 0 is OK.",
         labels: &[],
-        when: "the call of the last run ended with a status",
+        when: "last gRPC run had an address to call",
         source: Run(One(run::grpc_status_code)),
     },
     Family {
@@ -637,7 +637,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "Whether the server of the last run agreed to speak WebSocket (1) or not (0).",
         labels: &[],
-        when: "the server of the last WebSocket run answered",
+        when: "after the first WebSocket run; 0 without an answer",
         source: Run(One(run::websocket_upgraded)),
     },
     Family {
@@ -667,7 +667,7 @@ pub static FAMILIES: &[Family] = &[
         kind: Gauge,
         help: "HTTP status with which the server of the last run answered; 101 is a WebSocket.",
         labels: &[],
-        when: "the server of the last WebSocket run answered",
+        when: "after the first WebSocket run; 0 without an answer",
         source: Run(One(run::websocket_status_code)),
     },
 ];

@@ -7,7 +7,7 @@
 use super::family::{FAMILIES, Shape, Source};
 use super::text::Lines;
 use crate::config::ModuleSettings;
-use crate::observation::{Detail, Observation, Outcome, Reason};
+use crate::observation::{Detail, Observation};
 
 use Probers::{Dns, Grpc, Http, Icmp, Streams, Websocket};
 use When::{Accepted, Always, Called, HasCel, Resolved, Sent};
@@ -19,7 +19,7 @@ struct Zero {
     /// Values of the family's label; none for a family without one.
     labels: &'static [&'static str],
     when: When,
-    value: Value,
+    value: f64,
 }
 
 /// Whose page it is on.
@@ -49,29 +49,13 @@ enum When {
     Accepted,
 }
 
-enum Value {
-    Is(f64),
-    Of(fn(&Observation) -> f64),
-}
-
-/// What Go's client makes of a call that had no answer: `DEADLINE_EXCEEDED` or `UNAVAILABLE`.
-fn grpc_without_answer(run: &Observation) -> f64 {
-    match &run.outcome {
-        Outcome::Up => 0.0,
-        Outcome::Down(failure) => {
-            let late = matches!(failure.reason, Reason::RequestTimeout | Reason::ConnectTimeout | Reason::TlsTimeout);
-            if late { 4.0 } else { 14.0 }
-        }
-    }
-}
-
 const fn zero(probers: Probers, family: &'static str, labels: &'static [&'static str], when: When) -> Zero {
-    Zero { probers, family, labels, when, value: Value::Is(0.0) }
+    Zero { probers, family, labels, when, value: 0.0 }
 }
 
 const NONE: &[&str] = &[];
 /// The zero time of Go, which the incumbent gives as the expiry of no verified chain.
-const GO_ZERO_TIME: Value = Value::Is(-62_135_596_800.0);
+const GO_ZERO_TIME: f64 = -62_135_596_800.0;
 const CHAIN_EXPIRY: &str = "probe_ssl_last_chain_expiry_timestamp_seconds";
 
 /// By prober, in the order of the page.
@@ -106,7 +90,6 @@ const ZEROS: &[Zero] = &[
     zero(Grpc, "probe_grpc_duration_seconds", &["check"], Called),
     zero(Grpc, "probe_grpc_healthcheck_response", &["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"], Called),
     zero(Grpc, "probe_grpc_ssl", NONE, Always),
-    Zero { value: Value::Of(grpc_without_answer), ..zero(Grpc, "probe_grpc_status_code", NONE, Called) },
     zero(Grpc, "probe_grpc_status_code", NONE, Always),
     zero(Grpc, "probe_ip_addr_hash", NONE, Resolved),
     zero(Grpc, "probe_ip_protocol", NONE, Resolved),
@@ -129,10 +112,7 @@ pub fn probe_page(run: &Observation, module: &ModuleSettings) -> String {
         let found = zeros.iter().find(|zero| {
             zero.family == family && label.map_or(zero.labels.is_empty(), |label| zero.labels.contains(&label))
         })?;
-        Some(match found.value {
-            Value::Is(value) => value,
-            Value::Of(value) => value(run),
-        })
+        Some(found.value)
     };
     let mut out = Vec::with_capacity(8 * 1024);
     for family in FAMILIES.iter().filter(|family| !NOT_HERE.contains(&family.name)) {
@@ -198,7 +178,7 @@ mod tests {
     use super::*;
     use crate::config::{self, Config};
     use crate::metrics::fixture::{expired, good_https};
-    use crate::observation::{Failure, HttpDetail, Resolution};
+    use crate::observation::{Failure, HttpDetail, Outcome, Reason, Resolution};
     use crate::state::tests::down;
 
     fn config() -> Config {

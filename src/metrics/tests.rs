@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::fixture::{self, complete, http_target, many};
-use super::{FAMILIES, Kind, Page};
+use super::{FAMILIES, Kind, Page, run};
 use crate::state::{Snapshot, TargetSnapshot};
 
 fn text(snapshot: Snapshot) -> String {
@@ -255,4 +255,22 @@ proptest! {
             prop_assert_eq!(sample.label("team"), Some(other.as_str()));
         }
     }
+}
+
+#[test]
+fn a_failed_run_has_the_values_that_rules_of_the_incumbent_go_by() {
+    use crate::observation::{Detail, Observation, Reason, Resolution};
+    use crate::state::tests::down;
+    let address = [127, 0, 0, 1].into();
+    let resolution =
+        Resolution { elapsed: std::time::Duration::ZERO, addresses: Box::new([address]), chosen: Some(address) };
+    let refused = |detail| Observation { resolution: Some(resolution.clone()), detail, ..down(Reason::ConnectRefused) };
+    let grpc = refused(Detail::Grpc(Box::default()));
+    assert_eq!((run::grpc_status_code(&grpc), run::grpc_serving(&grpc)), (Some(14.0), Some(0.0)));
+    let unresolved = Observation { resolution: None, ..grpc };
+    assert_eq!((run::grpc_status_code(&unresolved), run::grpc_serving(&unresolved)), (None, None), "0 would be OK");
+    let websocket = refused(Detail::Websocket(Box::default()));
+    assert_eq!((run::websocket_status_code(&websocket), run::websocket_upgraded(&websocket)), (Some(0.0), Some(0.0)));
+    let dns = refused(Detail::Dns(Box::default()));
+    assert_eq!(run::dns_query_succeeded(&dns), Some(0.0));
 }

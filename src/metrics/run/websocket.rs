@@ -28,12 +28,13 @@ pub(in crate::metrics) fn websocket_transfer(run: &Observation) -> Option<f64> {
     websocket(run)?.transfer.map(seconds)
 }
 
+/// As the next one, 0 without an answer: rules on the value go on.
 pub(in crate::metrics) fn websocket_status_code(run: &Observation) -> Option<f64> {
-    websocket(run)?.status.map(f64::from)
+    Some(websocket(run)?.status.map_or(0.0, f64::from))
 }
 
 pub(in crate::metrics) fn websocket_upgraded(run: &Observation) -> Option<f64> {
-    websocket(run)?.upgraded.map(flag)
+    Some(websocket(run)?.upgraded.map_or(0.0, flag))
 }
 
 pub(in crate::metrics) fn websocket_failed_regex(run: &Observation) -> Option<f64> {

@@ -123,3 +123,22 @@ async fn a_secure_page_is_not_told_to_a_plain_one() {
     assert!(probe(settings, &format!("https://{}/", secure.address)).await.outcome.is_up());
     assert_eq!(header(&plain.requests()[0], "referer"), None);
 }
+
+#[tokio::test]
+async fn nothing_of_ones_own_is_replaced() {
+    let peer = Peer::start(|_| ok()).await;
+    let own = [
+        ("user-agent", "probe/9"),
+        ("accept", "text/plain"),
+        ("accept-encoding", "br"),
+        ("connection", "keep-alive"),
+        ("cookie", "a=b"),
+        ("content-type", "text/x"),
+    ];
+    let settings = HttpSettings { method: Method::POST, headers: headers(&own), body: "x".into(), ..settings() };
+    assert!(probe(settings, &peer.url()).await.outcome.is_up());
+    let request = peer.requests().pop().unwrap();
+    for (name, value) in own {
+        assert_eq!(header(&request, name), Some(value), "{request}");
+    }
+}
