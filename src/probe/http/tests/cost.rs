@@ -8,6 +8,7 @@ use url::Url;
 
 use super::super::HttpProber;
 use super::super::testing::*;
+use super::http3::{Server, Then, http3};
 use crate::config::HttpSettings;
 use crate::probe::Shared;
 
@@ -37,11 +38,18 @@ fn cost_of_a_probe() {
     let authority = Authority::new();
     let server = authority.server(&["127.0.0.1"]);
     let plain = elsewhere(Peer::start(|_| ok()));
+    let quic = Arc::clone(&server);
+    let quic = elsewhere(async move { Server::start(&quic, Then::Answer("fine")) });
     let secure = elsewhere(Peer::tls(server, |_| ok()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        for (name, url) in [("http", plain.url()), ("https", format!("https://{}/", secure.address))] {
-            let prober = prober(HttpSettings { tls: authority.trusted(), ..settings() }, &url);
+        let by_tcp = || HttpSettings { tls: authority.trusted(), ..settings() };
+        for (name, settings, url) in [
+            ("http", by_tcp(), plain.url()),
+            ("https", by_tcp(), format!("https://{}/", secure.address)),
+            ("http/3", http3(&authority), format!("https://{}/", quic.address)),
+        ] {
+            let prober = prober(settings, &url);
             for _ in 0..100 {
                 assert!(run(&prober, Duration::from_secs(20)).await.outcome.is_up());
             }
