@@ -83,10 +83,8 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSetti
     let auth = auth::auth(keys, at, r);
     let proxy = ProxyKeys { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header };
     let proxy = auth::proxy(proxy, at, r);
-    if enable_http3 == Some(true) {
-        if enable_http2 != Some(false) {
-            r.problems.add(&at.key("enable_http3"), "needs enable_http2: false, as in blackbox_exporter");
-        }
+    if enable_http3 == Some(true) && enable_http2 != Some(false) {
+        r.problems.add(&at.key("enable_http3"), "needs enable_http2: false, as in blackbox_exporter");
     }
 
     let compression = compression.and_then(|text| self::compression(&text, &at.key("compression"), r));

@@ -49,15 +49,17 @@ pub(super) fn handshake(error: &ConnectionError, hop: &HopTrace, peer: SocketAdd
 /// No whole head of a response came.
 pub(super) fn exchange(error: &StreamError, closed: Option<&ConnectionError>) -> Failure {
     match closed {
-        Some(closed @ (ConnectionError::TimedOut | ConnectionError::LocallyClosed)) => match closed {
-            ConnectionError::TimedOut => Failure::new(
-                Reason::RequestTimeout,
-                "the peer's idle timeout ended the connection before an answer began",
-            ),
-            _ => stream(error, "the exchange failed"),
-        },
+        Some(ConnectionError::TimedOut) => {
+            Failure::new(Reason::RequestTimeout, "the peer's idle timeout ended the connection before an answer began")
+        }
+        // h3 says so of a stream that was ended in order.
+        Some(ConnectionError::LocallyClosed) | None
+            if error.to_string().contains("without receiving response headers") =>
+        {
+            Failure::new(Reason::ResponseTruncated, "the peer ended the stream before the head of an answer")
+        }
+        Some(ConnectionError::LocallyClosed) | None => stream(error, "the exchange failed"),
         Some(closed) => lost(closed),
-        None => stream(error, "the exchange failed"),
     }
 }
 
@@ -68,6 +70,7 @@ pub(super) fn body(error: &StreamError, closed: Option<&ConnectionError>) -> Fai
             Reason::ResponseTimeout,
             "the peer's idle timeout ended the connection in the middle of the answer",
         ),
+        #[allow(clippy::wildcard_enum_match_arm)] // the library may add more
         Some(ConnectionError::LocallyClosed) | None => match error {
             StreamError::RemoteTerminate { code, .. } => Failure::new(
                 Reason::ResponseTruncated,
