@@ -175,23 +175,20 @@ fn a_module_that_we_refuse_takes_its_targets_with_it() {
     http: {preferred_ip_protocol: ipv4, folow: 1}
   # the usual
   http_2xx: {prober: http}
-  h3: {prober: http, http: {enable_http2: false, enable_http3: true}}
 ";
     let keys = "    static_configs:
       - {targets: [a.example.com, b.example.com], labels: {__param_module: ours}}
-      - {targets: [c.example.com], labels: {__param_module: h3}}
       - {targets: [d.example.com, 'https://x y/'], labels: {}}
       - {targets: [e.example.com], labels: {__param_module: nobody}}
 ";
     let (text, notes, config) = Case::job(keys).file("blackbox.yml", blackbox).convert();
     assert_eq!(names(&config), ["d.example.com"]);
-    assert_eq!(notes.len(), 4, "{notes:#?}");
+    assert_eq!(notes.len(), 3, "{notes:#?}");
     assert!(notes[0].contains("the module nobody of 1 target is not in "), "{notes:#?}");
     assert!(notes[1].starts_with("blackbox.yml:3: module ours: http.folow: unknown key; "), "{notes:#?}");
     assert!(notes[1].contains("\"ipv4\" is neither ip4 nor ip6"), "{notes:#?}");
     assert!(notes[1].ends_with("; it is left out, and 2 targets with it"), "{notes:#?}");
     assert!(notes.iter().any(|note| note.contains("https://x y/: target: ")), "{notes:#?}");
-    assert!(notes.iter().any(|note| note.contains("c.example.com: module: \"h3\" cannot be used")), "{notes:#?}");
     let commented = "  # ours\n  #   ours:\n  #     prober: http\n  #     http: {preferred_ip_protocol: ipv4, folow: 1}\n  # the usual\n  http_2xx:";
     assert!(text.contains(commented), "{text}");
 }
