@@ -75,25 +75,27 @@ class Chain:
         self.webhook = Webhook()
         self._stack.callback(self.webhook.close)
         (self.folder / "notices.json").write_text("[]")
-        ports = free_ports(len(REGIONS) + 1)
-        for region, port in zip(REGIONS, ports):
-            self._start_exporter(region, port)
+        for region in REGIONS:
+            self._start_exporter(region)
         changes = [CUSTOMERS_WAIT]
         for receiver in ("oncall", "customers"):
             hook = f"    webhook_configs:\n      - {{url: '{self.webhook.url}/{receiver}', send_resolved: true}}\n"
             changes.append((rf"(?m)^(  - name: {receiver}\n)", rf"\g<1>{hook}"))
         self.alertmanager = live.Alertmanager(self.folder, self.sink, changes, url="http://localhost:9093")
         self._stack.callback(self.alertmanager.stop)
-        self._start_prometheus(ports[-1])
+        self._start_prometheus()
 
     # ---- The exporters
 
-    def _start_exporter(self, region, port):
+    def _start_exporter(self, region):
+        """On a socket that is handed over, as systemd does: its own links need the port before it starts."""
         self._write_config(region)
-        url = f"http://127.0.0.1:{port}"
-        process = self._run(region, [
-            os.environ["UPTIME_EXPORTER"], f"--config.file={self.folder / region}.json", f"--web.listen-address=127.0.0.1:{port}",
-            f"--web.external-url={url}", f"--state.file={self.folder / region}.state"])
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            process = self._run(region, [
+                "sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&0 </dev/null', "sh",
+                os.environ["UPTIME_EXPORTER"], f"--config.file={self.folder / region}.json", "--web.systemd-socket",
+                f"--web.external-url={url}", f"--state.file={self.folder / region}.state"], stdin=listener)
         self.exporters[region] = (url, process)
         wait_for(f"the exporter in {region} has looked at everything", lambda: get(f"{url}/-/ready"))
 
@@ -132,7 +134,7 @@ class Chain:
 
     # ---- Prometheus
 
-    def _start_prometheus(self, port):
+    def _start_prometheus(self):
         """With the README's scrape job and the shipped rules, but for FASTER."""
         readme = (ROOT / "README.md").read_text()
         jobs = re.search(r"<!-- prometheus:begin -->\n```yaml\n(.*?)```\n<!-- prometheus:end -->", readme, re.S)[1]
@@ -151,10 +153,17 @@ class Chain:
                 text, count = re.subn(pattern, replacement, path.read_text(), flags=re.M)
                 assert count, f"{path.name} has no {pattern} any more"
                 path.write_text(text)
-        self.prometheus = f"http://127.0.0.1:{port}"
-        self._run("prometheus", [
+        process = self._run("prometheus", [
             "prometheus", f"--config.file={self.folder / 'prometheus.yml'}", f"--storage.tsdb.path={self.folder / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{port}", "--rules.alert.resend-delay=1s"])
+            "--web.listen-address=127.0.0.1:0", "--rules.alert.resend-delay=1s"])
+
+        def port():
+            log = live.whole_lines(self.folder / "prometheus.log")
+            assert process.poll() is None, f"Prometheus ended:\n{log}"
+            found = re.search(r'"Listening on".*address=\S*?:(\d+)', log)
+            return found and found[1]
+
+        self.prometheus = f"http://127.0.0.1:{wait_for('Prometheus listens', port)}"
         wait_for("Prometheus is ready", lambda: get(f"{self.prometheus}/-/ready"))
         targets = len(SERVICES) * len(REGIONS)
         wait_for("Prometheus has every target of every region", lambda: len(self.ask("target_vantage:probe_up:vote == 1")) == targets)
@@ -173,9 +182,9 @@ class Chain:
 
     # ---- Processes
 
-    def _run(self, name, command):
+    def _run(self, name, command, stdin=subprocess.DEVNULL):
         log = (self.folder / f"{name}.log").open("w")
-        process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=self.folder, stdin=stdin, stdout=log, stderr=subprocess.STDOUT)
 
         def stop():
             process.terminate()
@@ -233,15 +242,6 @@ def write(path, text):
     new = path.with_suffix(".new")
     new.write_text(text)
     new.replace(path)
-
-
-def free_ports(count):
-    """Ports that nobody has now. They are given away again before they are used, which is as good as it gets."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 def get(url):

@@ -8,9 +8,6 @@ import live
 from chain import REGIONS, SERVICES, get, wait_for
 
 ONCALL, MAIL, CHANNEL, CUSTOMERS = "#oncall", "oncall@example.com", "#alerts", "status-updates@example.com"
-# By how much a duration in a message may differ from that of the break: a run, a scrape and an evaluation at each end, each
-# of a second, and what a busy machine adds.
-SLACK = 8
 
 
 class Story:
@@ -52,24 +49,43 @@ def says(message, *words):
         assert word in message.body, f"{word!r} is missing in the message to {message.to}, {message.subject!r}:\n{message.body}"
 
 
-def check_duration(text, seconds):
+class Clock:
+    """When it was broken, told, mended and told again. The outage began between the first two and ended between the others,
+    however slow the machine is."""
+
+    def __init__(self):
+        self.times = [time.monotonic()]
+
+    def tick(self):
+        self.times.append(time.monotonic())
+
+    def bounds(self):
+        broken, told, mended, over = self.times
+        return mended - told, over - broken
+
+
+def check_duration(text, clock):
     """`... after 1 minute 3 seconds` is how long it was broken."""
     found = re.search(r"(?:after|How long:) ((?:\d+ (?:days?|hours?|minutes?|seconds?)[ ,]*)+)", text)
     assert found, f"no duration in {text!r}"
     units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
     told = sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+) (day|hour|minute|second)", found[1]))
-    assert abs(told - seconds) <= SLACK, f"it was broken for {seconds:.1f} s, but it is said: {found[0]!r}"
-    print(f"    broken for {seconds:.1f} s; told: {found[1].strip()}", flush=True)
+    least, most = clock.bounds()
+    # What is told are whole seconds.
+    assert least - 1 <= told <= most + 1, f"it was broken for {least:.1f} to {most:.1f} s, but it is said: {found[0]!r}"
+    print(f"    broken for {least:.1f} to {most:.1f} s; told: {found[1].strip()}", flush=True)
 
 
 def in_one_region(story):
     chain = story.chain
-    broken = time.monotonic()
+    clock = Clock()
     chain.site.break_("shop", ["eu"])
     page = story.heard(ONCALL, "shop", "shop is down: http_status (single-region)")
+    clock.tick()
     story.heard(MAIL, "shop", "[CRITICAL] shop is down: http_status (single-region)")
     says(page, "eu")
-    (hook,) = chain.webhook.of("oncall", "shop")
+    # It goes another way than the mail and may come later.
+    (hook,) = wait_for("the webhook is told", lambda: chain.webhook.of("oncall", "shop"))
     notes = hook["alerts"][0]["annotations"]
     assert (notes["scope"], notes["reason"], notes["regions"]) == ("single-region", "http_status", "eu"), notes
     # The link leads to the evidence at the vantage that saw it.
@@ -78,21 +94,24 @@ def in_one_region(story):
     assert "503" in evidence and "the database does not answer" in evidence, evidence
     assert get(notes["runbook_url"]), notes["runbook_url"]
     told = story.heard(CUSTOMERS, "shop", "The shop is not available in one region")
+    clock.tick()
     chain.site.mend()
-    lasted = time.monotonic() - broken
     end = story.heard(ONCALL, "shop", "shop is up again after")
-    check_duration(end.subject, lasted)
+    clock.tick()
+    check_duration(end.subject, clock)
     story.heard(MAIL, "shop", "[RESOLVED] shop is up again after")
     told = story.heard(CUSTOMERS, "shop", "The shop is working again")
-    check_duration(told.body, lasted)
-    assert [body["status"] for body in chain.webhook.of("oncall", "shop")] == ["firing", "resolved"]
+    check_duration(told.body, clock)
+    hooks = wait_for("the webhook is told of the end", lambda: len(found := chain.webhook.of("oncall", "shop")) > 1 and found)
+    assert [body["status"] for body in hooks] == ["firing", "resolved"]
 
 
 def everywhere(story):
     chain = story.chain
-    broken = time.monotonic()
+    clock = Clock()
     chain.site.break_("search", REGIONS)
     page = story.heard(ONCALL, "search", "search is down: http_status (global)")
+    clock.tick()
     says(page, "ap", "eu", "us")
     story.heard(MAIL, "search", "[CRITICAL] search is down: http_status (global)")
     # Who is on call writes what customers may know, before they are told.
@@ -102,13 +121,14 @@ def everywhere(story):
     says(told, "A disk of our database is full.", "We are adding another one.", "2100-01-01 12:00 UTC")
     for secret in ("127.0.0.1", "http_status", "503"):
         assert secret not in told.body, f"customers read {secret}:\n{told.body}"
+    clock.tick()
     chain.site.mend()
-    lasted = time.monotonic() - broken
     end = story.heard(ONCALL, "search", "search is up again after")
-    check_duration(end.subject, lasted)
+    clock.tick()
+    check_duration(end.subject, clock)
     story.heard(MAIL, "search", "[RESOLVED] search is up again after")
     told = story.heard(CUSTOMERS, "search", "Search is working again")
-    check_duration(told.body, lasted)
+    check_duration(told.body, clock)
     chain.announce([])
 
 
@@ -124,18 +144,20 @@ def now_and_then(story):
 
 def expired_certificate(story):
     chain = story.chain
-    broken = time.monotonic()
+    clock = Clock()
     chain.site.expire()
     page = story.heard(ONCALL, "api", "api is down: tls_expired (global)")
+    clock.tick()
     says(page, "certificate")
     story.heard(MAIL, "api", "[CRITICAL] api is down: tls_expired (global)")
     story.heard(CUSTOMERS, "api", "The API is not available")
+    clock.tick()
     chain.site.mend()
-    lasted = time.monotonic() - broken
     end = story.heard(ONCALL, "api", "api is up again after")
-    check_duration(end.subject, lasted)
+    clock.tick()
+    check_duration(end.subject, clock)
     story.heard(MAIL, "api", "[RESOLVED] api is up again after")
-    check_duration(story.heard(CUSTOMERS, "api", "The API is working again").body, lasted)
+    check_duration(story.heard(CUSTOMERS, "api", "The API is working again").body, clock)
 
 
 def in_maintenance(story):
@@ -156,7 +178,9 @@ def in_maintenance(story):
 
 def play(chain):
     print("a minute of quiet, by which failing now and then is judged", flush=True)
-    wait_for("a minute of history", lambda: chain.ask("min(count_over_time(target_vantage:probe_up:vote[1m])) >= 59"))
+    # Each of them was there a minute ago. How many evaluations there were since depends on how busy the machine is.
+    targets = len(SERVICES) * len(REGIONS)
+    wait_for("a minute of history", lambda: len(chain.ask("target_vantage:probe_up:vote offset 1m")) == targets)
     story = Story(chain)
     try:
         for chapter in (in_one_region, everywhere, now_and_then, expired_certificate, in_maintenance):

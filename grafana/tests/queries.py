@@ -109,7 +109,7 @@ def main():
             for query in list(waiting):
                 try:
                     data = next(filter(None, (ask(scenario, query, values) for values in variants(query, scenario))), [])
-                except ValueError as error:
+                except (ValueError, OSError) as error:
                     waiting[query] = error
                     continue
                 if query.place.startswith("annotation ") and not any(1 in numbers for _, numbers in data):
@@ -119,19 +119,20 @@ def main():
                 if query.board == STATUS:
                     private |= {f"{query}: shows the label {name}" for labels, _ in data for name in set(labels) - PUBLIC}
             time.sleep(1)
+        held = 0
         problems = [f"{query}: {problem}\n{filled(query.expr, EVERYTHING | COMMON)}" for query, problem in waiting.items()]
         problems += sorted(private)
         wrong = ["not asked"]
         while not problems and wrong and time.monotonic() < began + PATIENCE:
             try:
-                wrong = [claim for claim, holds in truths(scenario, every) if not holds]
-            except (KeyError, ValueError) as error:
+                claims = list(truths(scenario, every))
+                wrong, held = [claim for claim, holds in claims if not holds], len(claims)
+            except (KeyError, ValueError, OSError) as error:
                 wrong = [f"{type(error).__name__}: {error}"]
             time.sleep(1)
         problems += [f"does not hold: {claim}" for claim in wrong if claim != "not asked"]
         if problems:
             sys.exit("\n".join(problems))
-        held = sum(1 for _ in truths(scenario, every))
     print(f"{len(every)} queries, each with data from Prometheus after {time.monotonic() - began:.0f} s; {held} of their answers looked at")
 
 

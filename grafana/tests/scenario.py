@@ -24,17 +24,18 @@ EXPORTER = os.environ.get("UPTIME_EXPORTER") or str(ROOT / "target" / "debug" / 
 
 
 class Peer(http.server.BaseHTTPRequestHandler):
-    """/ok, /slow, /broken; /flaps is broken for a while, every so often; /moves changes its Server header."""
+    """/ok, /slow, /broken; /flaps is broken for a while, every so often; /moves changes its Server header, once it was asked
+    often enough for everyone to have seen the first."""
 
     protocol_version = "HTTP/1.1"
     began = time.monotonic()
+    moves = itertools.count()
 
     def do_GET(self):
-        age = time.monotonic() - Peer.began
-        broken = self.path == "/broken" or (self.path == "/flaps" and age % 10 < 5)
+        broken = self.path == "/broken" or (self.path == "/flaps" and (time.monotonic() - Peer.began) % 10 < 5)
         if self.path == "/slow":
             time.sleep(0.2)
-        self.server_name = "new" if self.path == "/moves" and age > 10 else "old"
+        self.server_name = "new" if self.path == "/moves" and next(Peer.moves) > 20 else "old"
         self.send_response(503 if broken else 200)
         self.send_header("Content-Length", "3")
         self.end_headers()
@@ -57,7 +58,8 @@ class Server(http.server.ThreadingHTTPServer):
 def serve(handler, context=None):
     server = Server(("127.0.0.1", 0), handler)
     if context:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        # The handshake belongs to the connection's thread: one who never speaks is not to hold up the others.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
 
@@ -196,6 +198,8 @@ class Scenario:
 
         def address():
             log = (self.folder / f"{region}.log").read_text()
+            # Of the last line, half may be there.
+            log = log[:log.rfind("\n") + 1]
             found = re.search(r"address=(127\.0\.0\.1:\d+).*Listening|Listening.*address=(127\.0\.0\.1:\d+)", log)
             return found and (found[1] or found[2])
 

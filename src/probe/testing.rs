@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
@@ -16,7 +16,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 use crate::config::TlsSettings;
 
@@ -165,9 +165,19 @@ where
     address
 }
 
-/// A port on which nothing listens.
+/// A port on which nothing listens, by TCP and UDP. It stays bound until the tests end, so that none of them is given it.
 pub(crate) async fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    static HELD: Mutex<Vec<(TcpSocket, std::net::UdpSocket)>> = Mutex::new(Vec::new());
+    loop {
+        let tcp = TcpSocket::new_v4().unwrap();
+        tcp.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = tcp.local_addr().unwrap();
+        // One that is connected takes from its peer alone; to others the port is closed.
+        let Ok(udp) = std::net::UdpSocket::bind(address) else { continue };
+        udp.connect((Ipv4Addr::LOCALHOST, address.port())).unwrap();
+        HELD.lock().unwrap().push((tcp, udp));
+        return address;
+    }
 }
 
 /// How the DNS server answers one query.

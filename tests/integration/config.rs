@@ -14,21 +14,16 @@ fn the_example_is_good_and_shows_a_success_and_a_failure_without_a_network() {
     let text = repository("config.example.yaml");
     let check = Setup::new(&text).arg("--config.check").run_to_end();
     assert_eq!(check.code(), 0, "{check:?}");
-    // It probes the exporter itself, by the default port: here that is another one.
-    let port = free_port();
-    let exporter = Setup::new(&text.replace(":9815", &format!(":{port}")))
-        .arg(&format!("--web.listen-address=127.0.0.1:{port}"))
-        .start();
+    // It probes the exporter itself, by the default port: here that is another one, which is known once it listens.
+    let exporter = Exporter::start("targets: []\n");
+    exporter.write("config.yaml", &text.replace(":9815", &format!(":{}", exporter.address.port())));
+    let answer = exporter.post("/-/reload");
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let page = exporter.wait_until("a target is up and another is down", |page| {
         let verdicts: Vec<f64> = page.metric("probe_up").all().iter().map(|sample| sample.value).collect();
         verdicts.contains(&1.0) && verdicts.contains(&0.0)
     });
     assert!(!page.metric("probe_failure_info").all().is_empty());
-}
-
-/// Free a moment ago. Another process may take it; then the test fails, and says so.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Every key there is, once. What contradicts another stands in a module of its own.

@@ -123,14 +123,13 @@ fn run(folder: &Path, args: &[&str]) -> Finished {
 /// What decides about one probe: target, module, interval, timeout and every label.
 type Probes = BTreeMap<(String, String), BTreeMap<String, String>>;
 
-fn probes_of_prometheus(prometheus: &Prometheus) -> Probes {
+/// Once there are so many: Prometheus finds them job by job.
+fn probes_of_prometheus(prometheus: &Prometheus, count: usize) -> Probes {
     let data = poll("every target is there", || {
         let data = prometheus.api("/api/v1/targets?state=active")?;
-        if data["activeTargets"].as_array().is_some_and(|targets| targets.len() > 10) {
-            Ok(data)
-        } else {
-            Err(data.to_string())
-        }
+        let is_probe = |target: &&Value| target["scrapeUrl"].as_str().is_some_and(|url| url.contains("/probe?"));
+        let found = data["activeTargets"].as_array().map_or(0, |targets| targets.iter().filter(is_probe).count());
+        if found >= count { Ok(data) } else { Err(data.to_string()) }
     });
     let mut probes = Probes::new();
     for target in data["activeTargets"].as_array().unwrap() {
@@ -206,7 +205,7 @@ fn the_config_probes_what_prometheus_asked_for() {
     }
 
     let prometheus = Prometheus::in_folder(dir);
-    let mut theirs = probes_of_prometheus(&prometheus);
+    let mut theirs = probes_of_prometheus(&prometheus, ours.len());
     for ((target, module), facts) in &mut theirs {
         let scrape: f64 = facts.remove("scrape timeout").unwrap().parse().unwrap();
         let of_module = match module.as_str() {
@@ -278,7 +277,8 @@ scrape_configs:
         [("pages", &*address, &*page), ("pages", &*url, &*url), ("ports", &*address, &*port)],
         "two have the instance, so they have another name"
     );
-    let own = prometheus.query("uptime_exporter_build_info").unwrap();
+    // By another job, at another time.
+    let own = prometheus.wait_until("uptime_exporter_build_info", |series| series.len() == 1);
     assert_eq!((own[0].label("job"), own[0].label("instance")), ("uptime", &*at));
 }
 

@@ -10,7 +10,7 @@ fn the_page_of_a_target_tells_the_outage_and_the_notice_that_is_put_beside_it() 
         if request.number > 1 { http().status(503).body("<b>database</b> is gone") } else { http() }
     });
     let exporter = Setup::new(&format!(
-        "global: {{interval: 500ms, timeout: 400ms, confirm: {{failures: 2, retry_interval: 100ms}}, target_files_refresh_interval: 100ms}}
+        "global: {{interval: 1s, timeout: 1s, confirm: {{failures: 2, retry_interval: 100ms}}, target_files_refresh_interval: 100ms}}
 modules:
   http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
 targets:

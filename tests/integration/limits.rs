@@ -15,7 +15,7 @@ fn runs(page: &Page) -> f64 {
 #[test]
 fn slow_and_hostile_clients_do_not_hurt_probing() {
     let peer = http().start();
-    let mut config = "global: {interval: 1s, timeout: 1s}
+    let mut config = "global: {interval: 2s, timeout: 2s}
 modules: {http: {prober: http, http: {preferred_ip_protocol: ip4}}}
 targets:
 "
@@ -48,7 +48,7 @@ targets:
     let read = headers.read(&mut answer).unwrap_or(0);
     assert!(!answer[..read].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 
-    let goal = runs(&before) + 200.0;
+    let goal = runs(&before) + 150.0;
     let after = exporter.wait_until("probing goes on, and pages are answered", |page| runs(page) >= goal);
     after.metric("probe_runs_total").label("result", "failure").target("t0").value(0.0);
     assert!(after.metric("probe_up").all().iter().all(|sample| sample.value == 1.0));
@@ -64,7 +64,7 @@ fn targets_that_hang_delay_nobody() {
     let good = http().start();
     let hole = peer::tcp::black_hole();
     let silent = http().no_head(End::Stay).start();
-    let mut config = "global: {interval: 1s, timeout: 1s, confirm: {failures: 1, retry_interval: 1s}}
+    let mut config = "global: {interval: 3s, timeout: 3s, confirm: {failures: 1, retry_interval: 1s}}
 modules: {http: {prober: http, http: {preferred_ip_protocol: ip4}}}
 targets:
 "
@@ -79,7 +79,7 @@ targets:
         page.metric("probe_up").all().iter().filter(|sample| sample.value == 0.0).count() == 300
     });
     let so_far = runs(&page);
-    let page = exporter.wait_until("the good one goes on", |page| runs(page) >= so_far + 5.0);
+    let page = exporter.wait_until("the good one goes on", |page| runs(page) >= so_far + 2.0);
     page.metric("probe_up").target("good").value(1.0);
     page.metric("probe_runs_total").target("good").label("result", "failure").value(0.0);
 }

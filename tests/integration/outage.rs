@@ -1,21 +1,19 @@
 //! Nothing is lost between scrapes: an outage that began and ended between two of them is told by the counters and
 //! by the evidence.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::support::exporter::Exporter;
 use crate::support::peer::http;
 use crate::support::peer::http::HttpPeer;
 
 #[test]
 fn an_outage_of_three_seconds_between_two_scrapes_is_seen_afterwards() {
-    // Fine for two runs; then broken for four, of which the second is the re-check; then fine again.
-    let broken = 3..=6;
-    let peer = HttpPeer::start(None, move |request| {
-        if broken.contains(&request.number) { http().status(503).body("database is gone") } else { http() }
-    });
+    let peer = http().start();
     let exporter = Exporter::start(&format!(
         "global:
-  interval: 1s
-  timeout: 1s
+  interval: 2s
+  timeout: 2s
   confirm: {{failures: 2, retry_interval: 200ms}}
 modules:
   http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
@@ -34,8 +32,15 @@ targets:
     before.metric("probe_runs_total").target("shop").label("result", "failure").value(0.0);
     before.metric("probe_failures_total").absent();
 
-    // The eighth request begins when the seventh run, the first good one, is over and recorded.
-    peer.wait_for_requests(8);
+    // Once that is seen it is broken for four runs, of which the second is the re-check, and then fine again.
+    let first: Arc<OnceLock<usize>> = Arc::default();
+    let broken = Arc::clone(&first);
+    peer.becomes_by(move |request| {
+        let first = *broken.get_or_init(|| request.number);
+        if request.number < first + 4 { http().status(503).body("database is gone") } else { http() }
+    });
+    // The sixth request begins when the fifth run, the first good one, is over and recorded.
+    peer.wait_until("the outage is over", |requests| first.get().is_some_and(|first| requests.len() >= first + 5));
     let after = exporter.scrape();
     assert_eq!((metric(&before, "probe_up"), metric(&after, "probe_up")), (1.0, 1.0), "neither scrape saw it");
     after.metric("probe_outages_total").target("shop").value(1.0);
@@ -44,11 +49,14 @@ targets:
     after.metric("probe_failure_info").absent();
     after.metric("probe_outage_start_timestamp_seconds").absent();
 
-    // From the first failing run to the first good one, as the peer saw them.
+    // From the first failing run to the first good one: a run begins after the request of the one before, and before its
+    // own. (Requests are counted from 1.)
     let requests = peer.requests();
-    let expected = requests[6].at.duration_since(requests[2].at).as_secs_f64();
+    let first = first.get().unwrap() - 1;
+    let between = |from: usize, to: usize| requests[to].at.duration_since(requests[from].at).as_secs_f64();
+    let (least, most) = (between(first, first + 3), between(first - 1, first + 5));
     let down = metric(&after, "probe_down_seconds_total");
-    assert!((down - expected).abs() < 1.0, "down for {down} s; the peer was broken for {expected} s");
+    assert!(least < down && down < most, "down for {down} s; the peer was broken for {least} to {most} s");
     let known = ["up", "down", "unknown", "maintenance"]
         .iter()
         .map(|state| metric(&after, &format!("probe_{state}_seconds_total")))
@@ -80,7 +88,7 @@ targets:
     assert!(time("recovery") <= time("last_good"));
 
     // A change of state is news, once each way; a failing run is not.
-    let log = exporter.log();
+    let log = exporter.wait_for_log("up again");
     assert_eq!(log.matches("went down").count(), 1, "{log}");
     assert_eq!(log.matches("up again").count(), 1, "{log}");
 }
@@ -89,7 +97,7 @@ targets:
 fn a_single_failure_is_no_outage() {
     let peer = HttpPeer::start(None, |request| if request.number == 2 { http().status(500) } else { http() });
     let exporter = Exporter::start(&format!(
-        "global: {{interval: 1s, timeout: 1s, confirm: {{failures: 3, retry_interval: 100ms}}}}
+        "global: {{interval: 2s, timeout: 2s, confirm: {{failures: 3, retry_interval: 100ms}}}}
 modules: {{http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}}}
 targets: [{{name: blip, target: {}, module: http}}]
 ",
@@ -110,7 +118,7 @@ targets: [{{name: blip, target: {}, module: http}}]
 fn re_checks_say_what_would_have_to_be_otherwise() {
     let peer = HttpPeer::start(None, |request| if request.number > 1 { http().status(503) } else { http() });
     let exporter = Exporter::start(&format!(
-        "global: {{interval: 500ms, timeout: 400ms, confirm: {{failures: 1}}}}
+        "global: {{interval: 1s, timeout: 1s, confirm: {{failures: 1}}}}
 modules:
   http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
 targets:

@@ -46,7 +46,7 @@ fn a_prometheus_sees_a_target_break_and_mend() {
     let steady = http().start();
     let shop = http().start();
     let exporter = Exporter::start(&format!(
-        "global: {{interval: 1s, timeout: 1s, labels: {{region: eu-west}}, confirm: {{failures: 2, retry_interval: 200ms}}}}
+        "global: {{interval: 2s, timeout: 2s, labels: {{region: eu-west}}, confirm: {{failures: 2, retry_interval: 200ms}}}}
 modules: {{http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}}}
 targets:
   - {{name: shop, target: {}, module: http, labels: {{team: web}}}}
@@ -62,7 +62,7 @@ targets:
     assert!(scrape.contains("localhost:9815") && scrape.contains("metric_relabel_configs"), "{scrape}");
     let scrape = scrape.replace("localhost:9815", &exporter.address.to_string());
     let config = format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+        "global: {{scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}}
 rule_files: ['*.rules.yml']
 {scrape}"
     );

@@ -254,7 +254,7 @@ fn each_failure_has_its_one_reason_and_is_confirmed() {
     let good = http().start();
     targets.push(json!({"name": "good", "target": good.url(), "module": "http"}));
     let config = json!({
-        "global": {"interval": "4s", "timeout": "1500ms", "confirm": {"failures": 2, "retry_interval": "200ms"}},
+        "global": {"interval": "6s", "timeout": "3s", "confirm": {"failures": 2, "retry_interval": "200ms"}},
         "modules": {
             "http": {"prober": "http", "http": {"preferred_ip_protocol": "ip4"}},
             "tcp": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}},

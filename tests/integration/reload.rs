@@ -84,7 +84,7 @@ fn a_request_reloads_and_a_bad_file_changes_nothing_and_is_answered_with_its_pro
     let so_far = runs(&page, "a");
     exporter.wait_until("the old config goes on", |page| runs(page, "a") > so_far);
     assert!(exporter.get("/config").text().contains(&peer.url()), "what runs is what is shown");
-    assert!(exporter.log().contains("intervall"), "the log has the problems too");
+    exporter.wait_for_log("intervall");
 
     exporter.write("config.yaml", &config(&[("b", &peer.url())]));
     assert_eq!(exporter.post("/-/reload").status, 200);

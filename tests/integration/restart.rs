@@ -23,7 +23,7 @@ impl Site {
 
     fn start(&self) -> Exporter {
         let config = format!(
-            "global: {{interval: 500ms, timeout: 400ms, confirm: {{failures: 2, retry_interval: 100ms}}}}
+            "global: {{interval: 1s, timeout: 1s, confirm: {{failures: 2, retry_interval: 100ms}}}}
 modules: {{http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}}}
 targets: [{{name: shop, target: {}, module: http, diagnose: false}}]
 ",
@@ -71,7 +71,7 @@ fn a_restart_keeps_start_clocks_and_evidence_of_an_outage() {
 
     site.peer.becomes(http());
     exporter.wait_until("it is up again", |page| page.metric("probe_up").target("shop").is(1.0));
-    let log = exporter.log();
+    let log = exporter.wait_for_log("up again");
     assert!(!log.contains("went down"), "it was down before: {log}");
     assert_eq!(log.matches("up again").count(), 1, "{log}");
 }
@@ -103,8 +103,8 @@ fn a_damaged_state_file_is_set_aside_with_a_warning() {
     std::fs::write(site.state_file(), "{\"format\":\"uptime_exporter state\"").unwrap();
     let exporter = site.start();
     exporter.wait_until("it was looked at", |page| page.metric("probe_up").all().len() == 1);
-    let log = exporter.log();
-    assert!(log.contains("level=warn") && log.contains("set aside") && log.contains("state.damaged"), "{log}");
+    let log = exporter.wait_for_log("set aside");
+    assert!(log.contains("level=warn") && log.contains("state.damaged"), "{log}");
     assert!(site.dir.path().join("state.damaged").exists());
 }
 

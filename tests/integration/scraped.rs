@@ -121,7 +121,7 @@ impl Peers {
     /// A job for each module, as blackbox_exporter's README has it.
     fn scrape_config(&self, exporter: &str) -> String {
         let mut config =
-            "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nscrape_configs:\n".to_owned();
+            "global: {scrape_interval: 3s, scrape_timeout: 3s, evaluation_interval: 1s}\nscrape_configs:\n".to_owned();
         for (module, target) in &self.targets {
             config.push_str(&format!(
                 "  - job_name: {module}

@@ -1,23 +1,21 @@
 //! "It is us": while no anchor answers, a failing run is inconclusive.
 
-use std::net::TcpListener;
-
 use crate::support::exporter::Exporter;
-use crate::support::peer::http;
 use crate::support::peer::http::HttpPeer;
+use crate::support::peer::{http, tcp};
 
 #[test]
 fn while_no_anchor_answers_a_target_does_not_go_down() {
-    // An anchor that can be taken away and put back, on a port that stays ours in between only by luck, so the listener
-    // is what is asked; it never accepts, which a connection does not need.
-    let anchor = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = anchor.local_addr().unwrap();
+    // An anchor that can be taken away and put back; it never accepts, which a connection does not need.
+    let port = tcp::port();
+    let address = port.address;
+    let anchor = port.listen();
     let mut peer = Some(HttpPeer::start(None, |_| http()));
     let url = peer.as_ref().unwrap().url();
     let exporter = Exporter::start(&format!(
         "global:
-  interval: 500ms
-  timeout: 400ms
+  interval: 1s
+  timeout: 1s
   confirm: {{failures: 1}}
   labels: {{region: eu}}
   anchors: [\"{address}\"]
@@ -46,7 +44,7 @@ targets:
     assert_eq!(evidence["evidence"]["first_failure"], serde_json::Value::Null, "it is no evidence against the target");
 
     // The anchor is back, the target is not: now it is them.
-    let _anchor = TcpListener::bind(address).unwrap();
+    let _anchor = port.listen();
     let page = exporter.wait_until("the target is down", |page| page.metric("probe_up").target("shop").read() == 0.0);
     page.metric("probe_failure_info").target("shop").label("reason", "connect_refused").value(1.0);
     page.metric("probe_vantage_ok").label("region", "eu").value(1.0);
@@ -59,7 +57,7 @@ targets:
 fn in_a_maintenance_window_the_seconds_are_maintenance() {
     let peer = HttpPeer::start(None, |_| http().status(503));
     let exporter = Exporter::start(&format!(
-        "global: {{interval: 500ms, timeout: 400ms, confirm: {{failures: 1}}}}
+        "global: {{interval: 1s, timeout: 1s, confirm: {{failures: 1}}}}
 modules:
   http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
 targets:

@@ -3,15 +3,16 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Command;
 
 use crate::support::exporter::Setup;
 use crate::support::pki::Authority;
 use crate::support::process::Process;
 use crate::support::prometheus::{PACKAGE, Prometheus};
-use crate::support::{has_tool, poll};
+use crate::support::{PATIENCE, client, has_tool, poll};
 
 const CONFIG: &str = "targets: []\n";
 
@@ -75,16 +76,13 @@ scrape_configs:
     exporter.write("server.key", &rotated.key);
     let late = Prometheus::start(&scrape(certificates), &files);
     late.wait_until("up == 0", |series| series.len() == 1);
-    assert!(exporter.log().contains("The web config was loaded again."), "{}", exporter.log());
+    exporter.wait_for_log("The web config was loaded again.");
     // One that is broken changes nothing.
     exporter.write("server.key", "no key");
     poll("it is complained about", || {
         let _ = TcpStream::connect(exporter.address);
-        if exporter.log().contains("cannot be used; the one before stays in force") {
-            Ok(())
-        } else {
-            Err("not yet".into())
-        }
+        let log = exporter.log();
+        if log.contains("cannot be used; the one before stays in force") { Ok(()) } else { Err(log) }
     });
 }
 
@@ -149,42 +147,31 @@ fn it_serves_on_a_unix_socket_and_on_one_that_systemd_hands_over() {
     assert!(text.starts_with("HTTP/1.0 200"), "{text}");
     drop(exporter);
 
-    if !has_tool("python3", "python3", "a parent that hands a socket over as systemd does") {
-        return;
-    }
+    // As systemd does: the socket is there before the exporter is, which is told of it by descriptor 3, LISTEN_FDS and
+    // LISTEN_PID (sd_listen_fds(3)), and says how it fares in datagrams (sd_notify(3)).
     std::fs::write(dir.path().join("config.yaml"), CONFIG).unwrap();
-    // The protocol of sd_listen_fds(3): descriptor 3, LISTEN_FDS, LISTEN_PID; and of sd_notify(3).
-    let parent = "import os, socket, sys
-listener = socket.create_server(('127.0.0.1', 0))
-notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-notify.bind('notify.sock')
-os.set_inheritable(listener.fileno(), True)
-if os.fork() == 0:
-    os.dup2(listener.fileno(), 3)
-    os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), NOTIFY_SOCKET=os.path.abspath('notify.sock'))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    os.execv(sys.argv[1], [sys.argv[1], '--config.file=config.yaml', '--web.systemd-socket'])
-while True:
-    word = notify.recv(4096).decode().strip()
-    print('NOTIFIED', ' '.join(word.split()), file=sys.stderr, flush=True)
-    if word == 'READY=1':
-        client = socket.create_connection(listener.getsockname())
-        client.sendall(b'GET /-/healthy HTTP/1.0\\r\\n\\r\\n')
-        print('ANSWER', client.recv(4096).split(b'\\r\\n')[0].decode(), file=sys.stderr, flush=True)
-    if word == 'STOPPING=1':
-        break
-";
-    let mut command = Command::new("python3");
-    command.current_dir(dir.path()).args(["-c", parent, env!("CARGO_BIN_EXE_uptime_exporter")]);
-    let process = Process::spawn(&mut command);
-    process.wait_for_line("it is ready and answers", |line| line.contains("ANSWER HTTP/1.0 200").then_some(()));
-    let children = Command::new("pgrep").args(["-P", &process.id().to_string()]).output().unwrap();
-    let child = String::from_utf8(children.stdout).unwrap();
-    let signal = |name: &str| assert!(Command::new("kill").args([name, child.trim()]).status().unwrap().success());
-    signal("-HUP");
-    process.wait_for_line("it says that it reloads", |line| {
-        line.contains("NOTIFIED RELOADING=1 MONOTONIC_USEC=").then_some(())
-    });
-    signal("-TERM");
-    process.wait_for_line("it says that it stops", |line| line.contains("NOTIFIED STOPPING=1").then_some(()));
+    let manager = UnixDatagram::bind(dir.path().join("notify.sock")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let says = |words: &str| {
+        let mut datagram = [0; 4096];
+        let length = manager.recv(&mut datagram).unwrap_or_else(|error| panic!("{words} is never said: {error}"));
+        let said = String::from_utf8_lossy(&datagram[..length]).into_owned();
+        assert!(said.starts_with(words), "{said:?}, not {words}");
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut command = Command::new("sh");
+    // The shell becomes the exporter, so its number is the exporter's.
+    command.args(["-c", "LISTEN_PID=$$ exec \"$0\" --config.file=config.yaml --web.systemd-socket 3<&0 </dev/null"]);
+    command.arg(env!("CARGO_BIN_EXE_uptime_exporter")).current_dir(dir.path());
+    command.env("LISTEN_FDS", "1").env("NOTIFY_SOCKET", dir.path().join("notify.sock"));
+    let process = Process::spawn_with(&mut command, OwnedFd::from(listener));
+    says("READY=1");
+    assert_eq!(client::get(address, "/-/healthy").unwrap().status, 200);
+    process.signal("HUP");
+    says("RELOADING=1\nMONOTONIC_USEC=");
+    says("READY=1");
+    process.signal("TERM");
+    says("STOPPING=1");
+    assert_eq!(process.finish().code(), 0);
 }

@@ -53,6 +53,12 @@ def wait_for(what, condition, seconds=60):
     return value
 
 
+def whole_lines(log):
+    """Of a log that is being written: of the last line, half may be there."""
+    text = log.read_text()
+    return text[:text.rfind("\n") + 1]
+
+
 class Alertmanager:
     def __init__(self, work, sink, changes=(), url="http://alertmanager.internal.example:9093"):
         binary = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -75,7 +81,7 @@ class Alertmanager:
 
     def _port(self):
         assert self.process.poll() is None, f"Alertmanager ended:\n{self.log.read_text()}"
-        found = re.search(r"""Listening on.*address=\S*?:(\d+)|"address":"[^"]*:(\d+)""", self.log.read_text())
+        found = re.search(r"""Listening on.*address=\S*?:(\d+)|"address":"[^"]*:(\d+)""", whole_lines(self.log))
         return found and (found[1] or found[2])
 
     def _ready(self):
@@ -87,12 +93,12 @@ class Alertmanager:
     def post(self, *alerts):
         body = json.dumps(alerts).encode()
         request = urllib.request.Request(f"{self.url}/api/v2/alerts", body, {"Content-Type": "application/json"})
-        urllib.request.urlopen(request, timeout=10).read()
+        urllib.request.urlopen(request, timeout=60).read()
 
     def suppressed(self, alert):
         """Whether Alertmanager holds this alert back because of another one."""
         filters = [("filter", f'{name}="{value}"') for name, value in alert["labels"].items()]
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts?{urllib.parse.urlencode(filters)}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts?{urllib.parse.urlencode(filters)}", timeout=60) as answer:
             found = [a for a in json.load(answer) if a["labels"] == alert["labels"]]
         return bool(found) and found[0]["status"]["state"] == "suppressed" and bool(found[0]["status"]["inhibitedBy"])
 

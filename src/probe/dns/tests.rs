@@ -24,7 +24,7 @@ use crate::config::{DnsServers, HostPort, IpFamily, IpPreference, Pattern, TlsSe
 use crate::probe::testing::{self, Authority, closed_port, dns_server, peer};
 
 const AMPLE: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(600);
+const SHORT: Duration = Duration::from_secs(1);
 const A: u16 = 1;
 const SOA: u16 = 6;
 

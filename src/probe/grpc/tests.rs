@@ -22,7 +22,7 @@ use crate::observation::ServingStatus;
 use crate::probe::testing::{Authority, closed_port, peer};
 
 const AMPLE: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(500);
+const SHORT: Duration = Duration::from_secs(1);
 
 /// How the server answers a check.
 #[derive(Clone, Copy)]

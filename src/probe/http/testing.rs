@@ -56,7 +56,7 @@ pub(super) fn settings() -> HttpSettings {
 /// Long enough never to be met by a peer that answers.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// For peers that never answer.
-pub(super) const SOON: Duration = Duration::from_millis(300);
+pub(super) const SOON: Duration = Duration::from_secs(1);
 
 pub(super) fn prober(settings: HttpSettings, url: &str) -> HttpProber {
     HttpProber::new(Arc::new(settings), Url::parse(url).unwrap(), &Arc::new(Shared::default())).unwrap()

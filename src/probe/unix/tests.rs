@@ -81,7 +81,7 @@ async fn a_silent_peer_is_a_request_timeout() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("app.sock");
     let _listener = UnixListener::bind(&path).unwrap();
-    let run = run(&settings(steps()), path, Duration::from_millis(200)).await;
+    let run = run(&settings(steps()), path, Duration::from_secs(1)).await;
     assert_eq!(reason(&run), Some(Reason::RequestTimeout), "{run:?}");
 }
 

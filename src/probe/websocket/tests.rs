@@ -18,7 +18,7 @@ use crate::observation::{Reason, WebsocketDetail};
 use crate::probe::testing::{Authority, closed_port, peer};
 
 const AMPLE: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(500);
+const SHORT: Duration = Duration::from_secs(1);
 
 fn settings(steps: Vec<Step>) -> WebsocketSettings {
     WebsocketSettings {

@@ -144,6 +144,15 @@ impl Exporter {
         self.process.log()
     }
 
+    /// Waits until its log has `words`, and returns all of it. What was done is seen from outside before it is read here
+    /// that it was logged.
+    pub(crate) fn wait_for_log(&self, words: &str) -> String {
+        poll("the log says so", || {
+            let log = self.log();
+            if log.contains(words) { Ok(log) } else { Err(format!("{words:?} is not in\n{log}")) }
+        })
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);
     }

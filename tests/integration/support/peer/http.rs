@@ -200,7 +200,11 @@ impl HttpPeer {
 
     /// From now on the answer is this one.
     pub(crate) fn becomes(&self, answer: Answer) {
-        *self.shared.handler.lock().unwrap() = Some(Arc::new(Box::new(move |_| answer.clone())));
+        self.becomes_by(move |_| answer.clone());
+    }
+
+    pub(crate) fn becomes_by(&self, handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) {
+        *self.shared.handler.lock().unwrap() = Some(Arc::new(Box::new(handler)));
     }
 
     pub(crate) fn url(&self) -> String {
@@ -218,10 +222,15 @@ impl HttpPeer {
 
     /// Waits until so many requests have come.
     pub(crate) fn wait_for_requests(&self, count: usize) {
+        self.wait_until(&format!("{count} requests have come"), |requests| requests.len() >= count);
+    }
+
+    /// Looks at each request that comes, until `met`.
+    pub(crate) fn wait_until(&self, what: &str, met: impl Fn(&[Request]) -> bool) {
         let requests = self.shared.requests.lock().unwrap();
         let (requests, timeout) =
-            self.shared.arrived.wait_timeout_while(requests, PATIENCE, |requests| requests.len() < count).unwrap();
-        assert!(!timeout.timed_out(), "{} of {count} requests came", requests.len());
+            self.shared.arrived.wait_timeout_while(requests, PATIENCE, |requests| !met(requests)).unwrap();
+        assert!(!timeout.timed_out(), "gave up waiting: {what}; {} requests came", requests.len());
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::{End, Listening, Stream};
@@ -122,16 +122,36 @@ async fn read_line(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Option<S
     }
 }
 
-/// A port on which nothing listens. It stays bound, so that nobody else gets it meanwhile.
-pub(crate) struct Refusing {
+/// A port on which nothing listens unless it is told to. It stays bound, so that nobody else gets it meanwhile.
+pub(crate) struct Port {
     pub(crate) address: SocketAddr,
-    _socket: tokio::net::TcpSocket,
+    _held: TcpSocket,
 }
 
-pub(crate) fn refusing() -> Refusing {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    Refusing { address: socket.local_addr().unwrap(), _socket: socket }
+pub(crate) fn port() -> Port {
+    let held = shared_socket((Ipv4Addr::LOCALHOST, 0).into());
+    Port { address: held.local_addr().unwrap(), _held: held }
+}
+
+/// A port that refuses.
+pub(crate) fn refusing() -> Port {
+    port()
+}
+
+impl Port {
+    /// Takes connections into its queue, until it is dropped.
+    pub(crate) fn listen(&self) -> TcpListener {
+        let _guard = runtime().enter();
+        shared_socket(self.address).listen(1024).unwrap()
+    }
+}
+
+/// Two of these may have the same port at the same time.
+fn shared_socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 /// Its queue is full, so further connection attempts get no answer.
@@ -143,7 +163,7 @@ pub(crate) struct BlackHole {
 
 pub(crate) fn black_hole() -> BlackHole {
     let _guard = runtime().enter();
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
