@@ -311,6 +311,8 @@ targets: [{{name: shop, target: {}, module: http}}]
 ",
         peer.url()
     ));
+    // It listens before it has its targets.
+    peer.wait_for_requests(10);
     let (recent, failed) = poll("a failure is among them", || {
         let recent = exporter.target("shop")["recent"].as_array().unwrap().clone();
         let failed = recent.iter().find(|run| run["status"] == 503).cloned();
