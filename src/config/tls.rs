@@ -16,6 +16,7 @@ pub struct TlsSettings {
     pub server_name: Option<String>,
     /// TLS 1.2 is the floor of rustls; older minimums in the file mean 1.2.
     pub min_version: Option<TlsVersion>,
+    /// Below 1.2, runs fail with a sentence that says whose limit it is.
     pub max_version: Option<TlsVersion>,
     /// Revocation lists to hold the chain against (our addition: `crl_file`).
     pub crls: Option<Arc<[CertificateRevocationListDer<'static>]>>,
@@ -23,8 +24,21 @@ pub struct TlsSettings {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TlsVersion {
+    Tls10,
+    Tls11,
     Tls12,
     Tls13,
+}
+
+impl std::fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tls10 => "TLS 1.0",
+            Self::Tls11 => "TLS 1.1",
+            Self::Tls12 => "TLS 1.2",
+            Self::Tls13 => "TLS 1.3",
+        })
+    }
 }
 
 /// A client certificate with its key; they belong together (checked at load).

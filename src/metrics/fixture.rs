@@ -167,6 +167,7 @@ pub(crate) fn good_https() -> Observation {
             chain: chain(),
             last_chain_expiry: Some(1_770_000_000),
             verify_error: None,
+            skipped_error: None,
         }),
         addresses: Box::default(),
         detail: Detail::Http(Box::new(HttpDetail {
@@ -205,6 +206,7 @@ pub(crate) fn expired() -> Observation {
         tls: Some(TlsSession {
             last_chain_expiry: None,
             verify_error: Some("certificate expired".into()),
+            skipped_error: None,
             cipher: None,
             version: None,
             ..session
@@ -253,6 +255,7 @@ fn good_smtp() -> Observation {
             chain: chain(),
             last_chain_expiry: Some(1_770_000_000),
             verify_error: None,
+            skipped_error: None,
         }),
         addresses: Box::default(),
         detail: Detail::Tcp(Box::new(TcpDetail {

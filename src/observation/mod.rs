@@ -269,6 +269,10 @@ pub struct TlsSession {
     pub last_chain_expiry: Option<i64>,
     /// Why verification refused the chain, one sentence.
     pub verify_error: Option<Box<str>>,
+    /// With `insecure_skip_verify`: why verification would have refused what was accepted. A thin pointer, since every
+    /// idle target has room for one and few have any.
+    #[serde(default)]
+    pub skipped_error: Option<Box<String>>,
 }
 
 /// Certificates that a peer sent, leaf first. Shared between runs that saw the same ones.

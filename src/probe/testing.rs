@@ -114,6 +114,16 @@ impl Identity {
         self.server_speaking(&[&rustls::version::TLS13, &rustls::version::TLS12])
     }
 
+    /// A server that does not look whether certificate and key belong together.
+    pub(crate) fn server_with_any_key(&self, version: &'static rustls::SupportedProtocolVersion) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let signer = provider.key_provider.load_private_key(self.key.clone_key()).unwrap();
+        let certified = rustls::sign::CertifiedKey::new(self.chain.clone(), signer);
+        let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+        Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver))
+    }
+
     pub(crate) fn server_speaking(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();

@@ -12,6 +12,7 @@ mod evidence;
 mod exposition;
 mod icmp;
 mod limits;
+mod old_tls;
 mod once;
 mod outage;
 mod probe;

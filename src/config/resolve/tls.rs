@@ -69,13 +69,22 @@ pub(super) fn tls(raw: Option<RawTls>, at: &At<'_>, r: &mut Resolver<'_>) -> Tls
     {
         r.problems.add(&at.key("server_name"), format!("{name:?} is neither a host name nor an address"));
     }
-    let min_version = min_version.and_then(|text| version(&text, &at.key("min_version"), Bound::Min, r));
-    let max_version = max_version.and_then(|text| version(&text, &at.key("max_version"), Bound::Max, r));
+    let min_version = min_version.and_then(|text| version(&text, &at.key("min_version"), r));
+    let max_version = max_version.and_then(|text| version(&text, &at.key("max_version"), r));
     if let (Some(min), Some(max)) = (min_version, max_version)
         && min > max
     {
         r.problems.add(&at.key("max_version"), "is below min_version; no TLS version is left");
     }
+    if let Some(max) = max_version.filter(|max| *max < TlsVersion::Tls12) {
+        let message = format!(
+            "{max} is not spoken by this exporter, so runs of this module fail with the reason \"internal\" whether or not \
+             the target still speaks it"
+        );
+        r.warn(&at.key("max_version"), &message);
+    }
+    // What is less than rustls speaks is granted with the least that it does.
+    let min_version = min_version.map(|min| min.max(TlsVersion::Tls12));
     let crls = crl_file.and_then(|file| {
         let at = at.key("crl_file");
         let bytes = r.files.read(&file, &at, &mut r.problems)?;
@@ -242,23 +251,13 @@ fn crls(
     Some(lists)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bound {
-    Min,
-    Max,
-}
-
-pub(super) fn version(text: &str, at: &At<'_>, bound: Bound, r: &mut Resolver<'_>) -> Option<TlsVersion> {
-    match (text, bound) {
-        ("", _) => None,
-        // rustls never speaks less than 1.2, so the wish "at least 1.0" is granted with 1.2.
-        ("TLS10" | "TLS11", Bound::Min) => Some(TlsVersion::Tls12),
-        ("TLS10" | "TLS11", Bound::Max) => {
-            r.problems.add(at, format!("{text} is not spoken here: rustls has no version older than TLS12"));
-            None
-        }
-        ("TLS12", _) => Some(TlsVersion::Tls12),
-        ("TLS13", _) => Some(TlsVersion::Tls13),
+pub(super) fn version(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<TlsVersion> {
+    match text {
+        "" => None,
+        "TLS10" => Some(TlsVersion::Tls10),
+        "TLS11" => Some(TlsVersion::Tls11),
+        "TLS12" => Some(TlsVersion::Tls12),
+        "TLS13" => Some(TlsVersion::Tls13),
         _ => {
             let shown = crate::config::problem::shorten(text);
             r.problems.add(at, format!("{shown:?} is not a TLS version; versions are TLS10, TLS11, TLS12 and TLS13"));

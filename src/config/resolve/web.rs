@@ -2,10 +2,11 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::tls::{Bound, Source as PemSource, identity, roots, source, version};
+use super::tls::{Source as PemSource, identity, roots, source, version};
 use super::{Resolver, start};
 use crate::config::problem::{At, ConfigErrors, list_of, nearest, shorten};
 use crate::config::raw::{Entries, RawRateLimit, RawServerTls, RawWeb, RawWebHttp, SecretText};
+use crate::config::tls::TlsVersion;
 use crate::config::web::{ClientAuth, RateLimit, ServerTls, WebConfig};
 use crate::config::{Secret, Source, shape};
 
@@ -107,9 +108,14 @@ fn server_tls(raw: RawServerTls, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Se
         let message = "needs client_auth_type RequireAndVerifyClientCert or VerifyClientCertIfGiven";
         r.problems.add(&at.key("client_allowed_sans"), message);
     }
-    let min_version = min_version.and_then(|text| version(&text, &at.key("min_version"), Bound::Min, r));
-    let max_version = max_version.and_then(|text| version(&text, &at.key("max_version"), Bound::Max, r));
-    if min_version > max_version && max_version.is_some() {
+    let min_version = min_version.and_then(|text| version(&text, &at.key("min_version"), r));
+    // What is less than rustls speaks is granted with the least that it does.
+    let min_version = min_version.map(|min| min.max(TlsVersion::Tls12));
+    let max_version = max_version.and_then(|text| version(&text, &at.key("max_version"), r));
+    if let Some(max) = max_version.filter(|max| *max < TlsVersion::Tls12) {
+        let message = format!("{max} is not spoken here: rustls has no version older than TLS 1.2");
+        r.problems.add(&at.key("max_version"), message);
+    } else if min_version > max_version && max_version.is_some() {
         r.problems.add(&at.key("max_version"), "is below min_version; no TLS version is left");
     }
     Some(ServerTls {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use super::verifier::Refusal;
 use crate::observation::{Failure, Reason};
@@ -157,12 +157,33 @@ pub(crate) fn io_text(error: &io::Error) -> String {
 
 fn classify_tls(error: &rustls::Error, stage: Stage) -> Failure {
     use rustls::Error as Tls;
+    if let Tls::Other(other) = error
+        && let Some(Refusal(failure)) = other.0.downcast_ref::<Refusal>()
+    {
+        return failure.clone();
+    }
     #[allow(clippy::wildcard_enum_match_arm)] // rustls has more than twenty, all of them a handshake that failed
     match error {
         Tls::InvalidCertificate(certificate) => classify_certificate(certificate),
         Tls::AlertReceived(alert) => classify_alert(*alert),
         Tls::FailedToGetCurrentTime | Tls::FailedToGetRandomBytes => {
             Failure::new(Reason::Internal, format!("TLS cannot run: {error}"))
+        }
+        Tls::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => Failure::new(
+            Reason::TlsHandshake,
+            "the peer chose a TLS version older than 1.2; this exporter speaks 1.2 and 1.3 alone, which is its limit",
+        ),
+        // rustls says so of every scheme that it has no name for, which is offered with insecure_skip_verify alone.
+        Tls::PeerMisbehaved(PeerMisbehaved::SignedKxWithWrongAlgorithm) => Failure::new(
+            Reason::TlsHandshake,
+            "the peer signed the handshake by a scheme that does not go with the cipher suite, or that this exporter takes in TLS \
+             1.3 alone, such as that of a key for RSA-PSS only",
+        ),
+        Tls::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge) => {
+            Failure::new(
+                Reason::TlsHandshake,
+                "the peer's certificates take more than 64 KiB, which is the limit of this exporter",
+            )
         }
         Tls::InvalidMessage(_) | Tls::PeerSentOversizedRecord if stage == Stage::Handshake => {
             Failure::new(Reason::TlsHandshake, "the peer does not speak TLS on this port".to_owned())
@@ -187,7 +208,16 @@ fn classify_alert(alert: AlertDescription) -> Failure {
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
         | AlertDescription::AccessDenied => (Reason::TlsHandshake, "the peer refused our client certificate"),
-        AlertDescription::ProtocolVersion => (Reason::TlsHandshake, "the peer speaks none of our TLS versions"),
+        AlertDescription::ProtocolVersion => (
+            Reason::TlsHandshake,
+            "the peer speaks none of our TLS versions: 1.2 and 1.3 as far as the module allows; older ones are beyond the limits of \
+             this exporter",
+        ),
+        AlertDescription::HandshakeFailure => (
+            Reason::TlsHandshake,
+            "the peer accepts nothing of what was offered: no cipher suite, curve or signature in common, or no client \
+             certificate; suites without ECDHE are beyond the limits of this exporter",
+        ),
         AlertDescription::UnrecognisedName => (Reason::TlsHandshake, "the peer does not know the server name"),
         AlertDescription::NoApplicationProtocol => (Reason::TlsHandshake, "the peer speaks none of our protocols"),
         _ => (Reason::TlsHandshake, "the peer broke TLS off"),
@@ -294,6 +324,22 @@ mod tests {
         assert_eq!(alert(AlertDescription::UnknownCA), Some(Reason::TlsHandshake));
         assert_eq!(alert(AlertDescription::CertificateRevoked), Some(Reason::TlsRevoked));
         assert_eq!(alert(AlertDescription::Unknown(200)), Some(Reason::TlsHandshake));
+    }
+
+    #[test]
+    fn where_tls_ends_at_our_limit_the_sentence_says_so() {
+        let said = |error: rustls::Error| classify_at(&Wrapper(Box::new(error)), Stage::Handshake);
+        for (error, words) in [
+            (PeerIncompatible::ServerDoesNotSupportTls12Or13.into(), "which is its limit"),
+            (InvalidMessage::HandshakePayloadTooLarge.into(), "64 KiB, which is the limit of this exporter"),
+            (PeerMisbehaved::SignedKxWithWrongAlgorithm.into(), "this exporter takes in TLS 1.3 alone"),
+            (rustls::Error::AlertReceived(AlertDescription::ProtocolVersion), "the limits of this exporter"),
+            (rustls::Error::AlertReceived(AlertDescription::HandshakeFailure), "limits of this exporter"),
+        ] {
+            let failure = said(error);
+            let fits = |failure: &Failure| failure.reason == Reason::TlsHandshake && failure.sentence.contains(words);
+            assert!(failure.as_ref().is_some_and(fits), "{words}: {failure:?}");
+        }
     }
 
     #[test]

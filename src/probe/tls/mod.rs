@@ -1,16 +1,21 @@
 //! TLS for all probers: rustls configs built once per settings, a verifier that records the chain also when it
 //! rejects it, and the mapping of TLS and socket errors to reasons.
 //!
-//! `verifier` judges certificates against `roots`; `recorder` keeps what a handshake showed; `provider` and the session
+//! `verifier` judges certificates against `roots`, with `hostname` and `signature`; `recorder` keeps what a handshake showed; `provider` and the session
 //! store in `recorder` are where rustls tells it; `certificate` and `name` turn DER into text, once per chain;
 //! `classify` turns errors into reasons. What to connect to and which name to ask for is the prober's.
 
+mod cbc;
 mod certificate;
 mod classify;
+mod group;
+mod hostname;
 mod name;
 mod provider;
 mod recorder;
 mod roots;
+mod signature;
+mod small_pss;
 #[cfg(test)]
 mod tests;
 mod verifier;
@@ -19,6 +24,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::ClientConfig;
 use rustls::client::{Resumption, Tls12Resumption};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 pub use self::classify::{Stage, classify, classify_at, classify_connect};
@@ -28,7 +34,7 @@ pub use self::recorder::Recorder;
 use self::certificate::Chains;
 use self::recorder::NoSessions;
 use self::roots::Roots;
-use self::verifier::RecordingVerifier;
+use self::verifier::{Policy, RecordingVerifier};
 use crate::config::TlsSettings;
 use crate::config::tls::TlsVersion;
 
@@ -100,6 +106,9 @@ impl TlsConfigs {
     }
 
     fn build(&self, settings: &TlsSettings, alpn: Alpn) -> Result<ClientConfig, TlsSetupError> {
+        if let Some(max) = settings.max_version.filter(|max| *max < TlsVersion::Tls12 && alpn != Alpn::Http3) {
+            return Ok(unspoken(max)?);
+        }
         let mut versions = versions(settings)?;
         if alpn == Alpn::Http3 {
             versions.retain(|version| **version == rustls::version::TLS13);
@@ -108,9 +117,10 @@ impl TlsConfigs {
             }
         }
         let provider = provider::provider();
-        let roots = if settings.insecure_skip_verify { None } else { Some(self.roots(settings)?) };
-        let verifier =
-            RecordingVerifier::new(Arc::clone(&self.chains), roots, settings.crls.as_deref().unwrap_or_default())?;
+        let policy = if settings.insecure_skip_verify { Policy::Skip } else { Policy::Verify };
+        let roots = self.roots(settings)?;
+        let crls = settings.crls.as_deref().unwrap_or_default();
+        let verifier = RecordingVerifier::new(Arc::clone(&self.chains), policy, roots, crls)?;
 
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)?
@@ -169,6 +179,17 @@ fn versions(settings: &TlsSettings) -> Result<Vec<&'static rustls::SupportedProt
         }
     }
     if versions.is_empty() { Err(TlsSetupError::NoVersion) } else { Ok(versions) }
+}
+
+/// A config with which every handshake fails before the first byte, and says why.
+fn unspoken(max: TlsVersion) -> Result<ClientConfig, rustls::Error> {
+    let provider =
+        CryptoProvider { kx_groups: vec![group::unspoken(max)], ..CryptoProvider::clone(&provider::provider()) };
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13])?;
+    let mut config = builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    config.resumption = Resumption::store(Arc::new(NoSessions));
+    Ok(config)
 }
 
 /// The name to ask for and to verify: `tls_config.server_name` when set, else the target's host.

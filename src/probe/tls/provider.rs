@@ -1,4 +1,5 @@
-//! The crypto provider: aws-lc-rs, with cipher suites that tell the [`Recorder`] which one was chosen.
+//! The crypto provider: aws-lc-rs, with cipher suites that tell the [`Recorder`] which one was chosen, and with what older
+//! peers need: the CBC suites of TLS 1.2 and the curve P-521 (`docs/decisions/0003-old-tls.md`).
 //!
 //! rustls shows version and suite on the connection only after the handshake, and reqwest hides the connection. The
 //! suites themselves, however, are called when keys are made, also in a handshake that fails later.
@@ -11,10 +12,12 @@ use rustls::crypto::cipher::{
 };
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{
-    CipherSuite, CipherSuiteCommon, ConnectionTrafficSecrets, Error, SupportedCipherSuite, Tls12CipherSuite,
-    Tls13CipherSuite, quic,
+    CipherSuite, CipherSuiteCommon, ConnectionTrafficSecrets, Error, SignatureScheme, SupportedCipherSuite,
+    Tls12CipherSuite, Tls13CipherSuite, quic,
 };
 
+use super::cbc;
+use super::group::SECP521R1;
 use super::recorder::Recorder;
 
 pub(super) const TLS12: &str = "TLS 1.2";
@@ -24,15 +27,18 @@ pub(super) const TLS13: &str = "TLS 1.3";
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     let inner = aws_lc_rs::default_provider();
     Arc::new(CryptoProvider {
-        cipher_suites: inner.cipher_suites.into_iter().map(recording).collect(),
+        // The old ones last: a server that goes by our order takes one only when it has nothing better.
+        cipher_suites: inner.cipher_suites.iter().copied().chain(cbc_suites(&inner)).map(recording).collect(),
         // The first group's key share goes out with every ClientHello. X25519 is the cheapest and understood nearly
         // everywhere. The post-quantum hybrid comes last: its share is 1.2 kB and costs CPU on each run, a probe has
         // no secret to keep for decades, and a server that insists on it still gets it after a HelloRetryRequest.
+        // P-521 is for those that have nothing else. It also tells a TLS 1.2 server that it may show a key on that curve.
         kx_groups: vec![
             aws_lc_rs::kx_group::X25519,
             aws_lc_rs::kx_group::SECP256R1,
             aws_lc_rs::kx_group::SECP384R1,
             aws_lc_rs::kx_group::X25519MLKEM768,
+            SECP521R1,
         ],
         ..inner
     })
@@ -54,6 +60,22 @@ pub(super) fn iana_name(suite: CipherSuite) -> &'static str {
     }
 }
 
+/// Built from suites of the library with the same kind of key. Called once, by [`PROVIDER`].
+fn cbc_suites(library: &CryptoProvider) -> impl Iterator<Item = SupportedCipherSuite> {
+    cbc::SUITES.iter().filter_map(|&(suite, like, algorithm)| {
+        let like = library.cipher_suites.iter().find(|known| known.suite() == like)?;
+        let SupportedCipherSuite::Tls12(like) = like else { return None };
+        let common = CipherSuiteCommon { suite, ..copy(&like.common) };
+        Some(SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
+            common,
+            prf_provider: like.prf_provider,
+            kx: like.kx,
+            sign: like.sign,
+            aead_alg: algorithm,
+        }))))
+    })
+}
+
 /// Leaks a copy of the suite: rustls wants them `'static`. Called once a suite, by [`PROVIDER`].
 fn recording(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     match suite {
@@ -69,10 +91,20 @@ fn recording(suite: SupportedCipherSuite) -> SupportedCipherSuite {
             common: copy(&inner.common),
             prf_provider: inner.prf_provider,
             kx: inner.kx,
-            sign: inner.sign,
+            sign: with_ed448(inner.sign),
             aead_alg: Box::leak(Box::new(Recording12 { inner: inner.aead_alg, name: iana_name(inner.common.suite) })),
         }))),
     }
+}
+
+/// With `insecure_skip_verify`, keys of Ed448 are taken unchecked, and rustls asks the suite first.
+fn with_ed448(sign: &'static [SignatureScheme]) -> &'static [SignatureScheme] {
+    if !sign.contains(&SignatureScheme::ED25519) {
+        return sign;
+    }
+    let mut sign = sign.to_vec();
+    sign.push(SignatureScheme::ED448);
+    sign.leak()
 }
 
 fn copy(common: &CipherSuiteCommon) -> CipherSuiteCommon {

@@ -33,6 +33,7 @@ pub(super) struct Seen {
     chain: Option<Arc<Chain>>,
     last_chain_expiry: Option<i64>,
     refusal: Option<Failure>,
+    doubts: Option<String>,
 }
 
 impl Recorder {
@@ -77,6 +78,7 @@ impl Recorder {
                 chain: Arc::clone(seen.chain.as_ref()?),
                 last_chain_expiry: seen.last_chain_expiry,
                 verify_error: seen.refusal.as_ref().map(|failure| failure.sentence.clone()),
+                skipped_error: seen.doubts.clone().map(Box::new),
             })
         })
     }
@@ -119,10 +121,19 @@ impl Seen {
         self.chain = Some(chain);
         self.last_chain_expiry = None;
         self.refusal = None;
+        self.doubts = None;
     }
 
     pub(super) fn chain_verified(&mut self, last_chain_expiry: i64) {
         self.last_chain_expiry = Some(last_chain_expiry);
+    }
+
+    /// What would have been refused, had `insecure_skip_verify` not been set.
+    pub(super) fn chain_doubted(&mut self, sentence: String) {
+        self.doubts = Some(match self.doubts.take() {
+            Some(before) => format!("{before}; {sentence}"),
+            None => sentence,
+        });
     }
 
     pub(super) fn chain_refused(&mut self, refusal: Failure) {

@@ -12,7 +12,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::certificate::Chains;
 use super::roots::Roots;
-use super::verifier::RecordingVerifier;
+use super::verifier::{Policy, RecordingVerifier};
 use super::*;
 use crate::config::tls::ClientIdentity;
 use crate::observation::{Failure, Reason};
@@ -208,6 +208,15 @@ async fn names_and_addresses_must_be_in_the_certificate() {
         let expected = format!("the certificate is for shop.test, *.wild.test, 192.0.2.7, not for {bad}");
         assert_eq!(&*failure.sentence, expected);
     }
+    let local = root.issue(&["*.lan", "_srv.lan"]);
+    for good in ["nas.lan", "NAS.LAN.", "_srv.lan"] {
+        let (failure, _) = handshake(&root.trusted(), local.server(), good).await;
+        assert_eq!(failure, None, "{good}: one label below the wildcard is enough");
+    }
+    for bad in ["lan", "a.nas.lan"] {
+        let (failure, _) = handshake(&root.trusted(), local.server(), bad).await;
+        assert_eq!(reason(failure), Some(Reason::TlsNameMismatch), "{bad}");
+    }
     let (failure, _) = handshake(&root.trusted(), root.issue(&[]).server(), "shop.test").await;
     let failure = failure.unwrap();
     assert_eq!(failure.reason, Reason::TlsNameMismatch);
@@ -243,6 +252,71 @@ async fn skipping_verification_still_records_the_chain() {
     let session = recorder.session().unwrap();
     assert_eq!(session.chain.certificates.len(), 1);
     assert_eq!((session.last_chain_expiry, session.verify_error), (None, None));
+    let doubts = session.skipped_error.unwrap();
+    assert!(doubts.contains("self-signed") || doubts.contains("trust store is empty"), "{doubts}");
+}
+
+#[tokio::test]
+async fn what_is_skipped_is_judged_as_if_it_were_not() {
+    let root = Authority::root("Test Root");
+    let expired = root.issue_with(&["shop.test"], |params| params.not_after = rcgen::date_time_ymd(2021, 5, 6));
+    let settings = TlsSettings { insecure_skip_verify: true, ..root.trusted() };
+    let configs = TlsConfigs::default();
+    for (identity, name, words) in [
+        (&root.issue(&["shop.test"]), "shop.test", None),
+        (&root.issue(&["shop.test"]), "other.test", Some("not for other.test")),
+        (&expired, "shop.test", Some("expired on 2021-05-06")),
+        (&Authority::root("Another").issue(&["shop.test"]), "shop.test", Some("no trusted root issued")),
+        (&root.issue_with(&["shop.test"], |p| p.is_ca = ca()), "shop.test", Some("authority's")),
+    ] {
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            // Twice: the second time from memory.
+            for _ in 0..2 {
+                let server = identity.server_speaking(&[version]);
+                let (failure, recorder) = handshake_with(&configs, &settings, server, name).await;
+                assert_eq!((failure, recorder.refusal()), (None, None));
+                let session = recorder.session().unwrap();
+                let doubts = session.skipped_error.as_ref().map(|error| error.as_str());
+                assert_eq!(doubts.is_some(), words.is_some(), "{doubts:?}");
+                assert!(words.is_none_or(|words| doubts.unwrap().contains(words)), "{doubts:?}");
+                assert_eq!(session.verify_error, None);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_the_key_of_its_certificate_is_a_fault_of_the_handshake_even_with_skip() {
+    let root = Authority::root("Test Root");
+    let (shown, held) = (root.issue(&["shop.test"]), root.issue(&["shop.test"]));
+    let stolen = Identity { chain: shown.chain, key: held.key };
+    for settings in [root.trusted(), TlsSettings { insecure_skip_verify: true, ..root.trusted() }] {
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let (failure, _) = handshake(&settings, stolen.server_with_any_key(version), "shop.test").await;
+            let failure = failure.unwrap();
+            assert_eq!(failure.reason, Reason::TlsHandshake);
+            assert!(failure.sentence.contains("did not sign"), "{failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_below_tls_1_2_fail_before_the_first_byte_and_name_our_limit() {
+    let root = Authority::root("Test Root");
+    for (max, words) in [(TlsVersion::Tls10, "at most TLS 1.0"), (TlsVersion::Tls11, "at most TLS 1.1")] {
+        let settings = TlsSettings { max_version: Some(max), ..root.trusted() };
+        let config = TlsConfigs::default().client(&settings, Alpn::Http1).unwrap();
+        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+        let recorder = Recorder::default();
+        let name = ServerName::try_from("shop.test").unwrap();
+        let error = recorder.scope(async { TlsConnector::from(config).connect(name, ours).await.map(drop) }).await;
+        let failure = classify_at(&error.unwrap_err(), recorder.stage()).unwrap();
+        assert_eq!(failure.reason, Reason::Internal);
+        assert!(failure.sentence.contains(words), "{failure:?}");
+        let mut sent = Vec::new();
+        theirs.read_to_end(&mut sent).await.unwrap();
+        assert_eq!(sent, b"");
+    }
 }
 
 #[tokio::test]
@@ -272,7 +346,7 @@ fn a_remembered_verdict_ends_with_the_certificate() {
     let root = Authority::root("Test Root");
     let identity = root.issue_with(&["shop.test"], |params| params.not_after = rcgen::date_time_ymd(2030, 1, 1));
     let roots = Arc::new(Roots::configured(&[root.der()]).unwrap());
-    let verifier = RecordingVerifier::new(Arc::new(Chains::default()), Some(roots), &[]).unwrap();
+    let verifier = RecordingVerifier::new(Arc::new(Chains::default()), Policy::Verify, roots, &[]).unwrap();
     let name = ServerName::try_from("shop.test").unwrap();
     let at = |seconds| {
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
@@ -383,7 +457,7 @@ async fn nothing_is_recorded_outside_a_scope_and_reset_forgets() {
 #[test]
 fn an_empty_trust_store_says_so() {
     let roots = Arc::new(Roots::default());
-    let verifier = RecordingVerifier::new(Arc::new(Chains::default()), Some(roots), &[]).unwrap();
+    let verifier = RecordingVerifier::new(Arc::new(Chains::default()), Policy::Verify, roots, &[]).unwrap();
     let identity = Authority::root("Test Root").issue(&["shop.test"]);
     let name = ServerName::try_from("shop.test").unwrap();
     let error = verifier.verify_server_cert(&identity.chain[0], &[], &name, &[], UnixTime::now()).unwrap_err();
@@ -406,7 +480,7 @@ proptest! {
         let length = issuer.len();
         issuer[place % length] ^= value;
         let roots = Arc::new(Roots::configured(&[root.der()]).unwrap());
-        let verifier = RecordingVerifier::new(Arc::new(Chains::default()), Some(roots), &[]).unwrap();
+        let verifier = RecordingVerifier::new(Arc::new(Chains::default()), Policy::Verify, roots, &[]).unwrap();
         let name = ServerName::try_from("shop.test").unwrap();
         let (leaf, issuer, noise) = (leaf.into(), issuer.into(), CertificateDer::from(noise));
         for (first, rest) in

@@ -4,6 +4,8 @@
 //! first the leaf's dates (an expired self-signed certificate is first of all expired), then the way to a trusted root,
 //! revocation included, then the name. As the incumbent, and unlike plain webpki, a root's own dates count, and a
 //! server certificate that is itself among the configured roots is accepted.
+//!
+//! With `insecure_skip_verify` the same is asked and nothing refused: what would have been said is evidence.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -11,19 +13,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 use webpki::{
     CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions,
     RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use super::TlsSetupError;
 use super::certificate::{ChainKey, Chains, Validity, validity};
-use super::provider::provider;
+use super::hostname::is_named;
+use super::name::to_text;
 use super::recorder::Recorder;
 use super::roots::Roots;
+use super::signature::{self, Signature};
 use crate::observation::{Certificate, Chain, Failure, Reason};
 
 /// Paths beyond this number add nothing to the verdict; cross-signed webs of authorities have a handful.
@@ -32,18 +37,30 @@ const MAX_PATHS: usize = 16;
 /// Verdicts kept; at 120 bytes each, 1 MB. Far more than one exporter has targets with different certificates.
 const MAX_VERDICTS: usize = 8192;
 
-/// Accepts what leads to `roots`, or everything when there are none.
+/// How long the opinion of a chain that is accepted anyway is kept, in seconds: an operator who reads it can wait.
+const OPINION_KEPT: i64 = 3600;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// Accepts what leads to a root and has the right name.
+    Verify,
+    /// `insecure_skip_verify`: accepts everything.
+    Skip,
+}
+
 pub(super) struct RecordingVerifier {
     chains: Arc<Chains>,
-    /// `None` with `insecure_skip_verify`.
-    roots: Option<Arc<Roots>>,
+    policy: Policy,
+    roots: Arc<Roots>,
     crls: Vec<CertRevocationList<'static>>,
-    algorithms: WebPkiSupportedAlgorithms,
     /// Chains that were accepted, with the times in which each of their paths holds. Building paths is the dear part
     /// of a verification (a signature check for each certificate), and its result depends on nothing but the chain,
     /// the roots, the lists of revoked certificates, and the clock. The name and the handshake's own signature are
     /// checked anew on every run.
     verdicts: Mutex<HashMap<ChainKey, Arc<[Validity]>>>,
+    /// With [`Policy::Skip`], chains that lead to no root, and when that was found: looking for a path on every run would
+    /// cost more than the handshake.
+    pathless: Mutex<HashMap<ChainKey, (i64, Failure)>>,
 }
 
 impl fmt::Debug for RecordingVerifier {
@@ -60,7 +77,8 @@ pub(super) struct Refusal(pub(super) Failure);
 impl RecordingVerifier {
     pub(super) fn new(
         chains: Arc<Chains>,
-        roots: Option<Arc<Roots>>,
+        policy: Policy,
+        roots: Arc<Roots>,
         crls: &[CertificateRevocationListDer<'static>],
     ) -> Result<Self, TlsSetupError> {
         let crls = crls
@@ -71,54 +89,54 @@ impl RecordingVerifier {
                 Err(error) => Err(TlsSetupError::Crl { index, error }),
             })
             .collect::<Result<_, _>>()?;
-        let algorithms = provider().signature_verification_algorithms;
-        Ok(Self { chains, roots, crls, algorithms, verdicts: Mutex::default() })
+        Ok(Self { chains, policy, roots, crls, verdicts: Mutex::default(), pathless: Mutex::default() })
     }
 
     /// Checks dates, path and name, in this order.
-    fn judge(&self, roots: &Roots, shown: &Shown<'_>, server_name: &ServerName<'_>) -> Result<(), Failure> {
+    fn judge(&self, shown: &Shown<'_>, server_name: &ServerName<'_>) -> Result<(), Failure> {
         let now = unix_seconds(shown.now);
         if let Some(leaf) = shown.chain.certificates.first() {
             check_dates("certificate", leaf, now)?;
         }
-        let leaf = EndEntityCert::try_from(shown.end_entity).map_err(|error| {
-            Failure::new(Reason::TlsUntrusted, format!("the server's certificate cannot be read: {error}"))
-        })?;
-        let paths = self.paths(roots, shown, &leaf, now)?;
+        let leaf = EndEntityCert::try_from(shown.end_entity).map_err(|error| unreadable(shown.chain, &error))?;
+        let paths = self.paths(shown, &leaf, now)?;
         if let Some(latest) = paths.iter().filter(|path| path.holds_at(now)).map(|path| path.not_after).max() {
             Recorder::note(|seen| seen.chain_verified(latest));
         }
-        leaf.verify_is_valid_for_subject_name(server_name).map_err(|error| wrong_name(shown.chain, server_name, &error))
+        match leaf.verify_is_valid_for_subject_name(server_name) {
+            Err(error) if !is_named(shown.end_entity, server_name) => Err(wrong_name(shown.chain, server_name, &error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
-    fn paths(
-        &self,
-        roots: &Roots,
-        shown: &Shown<'_>,
-        leaf: &EndEntityCert<'_>,
-        now: i64,
-    ) -> Result<Arc<[Validity]>, Failure> {
-        let known = self.verdicts().get(&shown.key).map(Arc::clone);
+    fn paths(&self, shown: &Shown<'_>, leaf: &EndEntityCert<'_>, now: i64) -> Result<Arc<[Validity]>, Failure> {
+        let known = lock(&self.verdicts).get(&shown.key).map(Arc::clone);
         if let Some(paths) = known.filter(|paths| paths.iter().any(|path| path.holds_at(now))) {
             return Ok(paths);
         }
-        let paths: Arc<[Validity]> = if roots.contains(shown.end_entity) {
+        if self.policy == Policy::Skip
+            && let Some((found, failure)) = lock(&self.pathless).get(&shown.key)
+            && (*found..found.saturating_add(OPINION_KEPT)).contains(&now)
+        {
+            return Err(failure.clone());
+        }
+        let paths: Arc<[Validity]> = if self.roots.contains(shown.end_entity) {
             // Trusted by name, as Go does: the usual self-signed server certificate given as ca_file. webpki would
             // refuse it, for most of those say that they are an authority. Its dates were checked above.
             validity(shown.end_entity).into_iter().collect()
         } else {
-            self.build_paths(roots, shown, leaf, now)?.into()
+            match self.build_paths(&self.roots, shown, leaf, now) {
+                Ok(paths) => paths.into(),
+                Err(failure) => {
+                    if self.policy == Policy::Skip {
+                        keep(&self.pathless, shown.key, (now, failure.clone()));
+                    }
+                    return Err(failure);
+                }
+            }
         };
-        let mut verdicts = self.verdicts();
-        if verdicts.len() >= MAX_VERDICTS {
-            verdicts.clear();
-        }
-        verdicts.insert(shown.key, Arc::clone(&paths));
+        keep(&self.verdicts, shown.key, Arc::clone(&paths));
         Ok(paths)
-    }
-
-    fn verdicts(&self) -> std::sync::MutexGuard<'_, HashMap<ChainKey, Arc<[Validity]>>> {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every path from the leaf to a root that holds now; at least one, or the failure.
@@ -147,7 +165,7 @@ impl RecordingVerifier {
 
         let crls: Vec<&CertRevocationList<'_>> = self.crls.iter().collect();
         let result = leaf.verify_for_usage(
-            self.algorithms.all,
+            signature::VERIFIED.all,
             roots.anchors(),
             shown.intermediates,
             shown.now,
@@ -161,10 +179,51 @@ impl RecordingVerifier {
             Ok(_) => Ok(vec![Validity::ALWAYS]),
             Err(error) => Err(match root_out_of_date.get() {
                 Some(root) if error == webpki::Error::UnknownIssuer => out_of_date_root(shown.chain, root, now),
-                _ => untrusted(shown.chain, roots, now, &error),
+                _ => untrusted(shown, roots, now, &error),
             }),
         }
     }
+
+    /// The handshake's own signature, by the key of the certificate.
+    fn check_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        match (signature::check(message, certificate, signed), self.policy) {
+            (Signature::Right, _) => Ok(HandshakeSignatureValid::assertion()),
+            (Signature::Unknown(sentence), Policy::Skip) => {
+                Recorder::note(|seen| seen.chain_doubted(sentence));
+                Ok(HandshakeSignatureValid::assertion())
+            }
+            (Signature::Unknown(sentence), Policy::Verify) => {
+                let failure = Failure::new(Reason::TlsUntrusted, sentence);
+                Recorder::note(|seen| seen.chain_refused(failure.clone()));
+                Err(refused(failure))
+            }
+            (Signature::Wrong, _) => {
+                let sentence = "the server did not sign the handshake with the key of its certificate";
+                Err(refused(Failure::new(Reason::TlsHandshake, sentence)))
+            }
+        }
+    }
+}
+
+fn refused(failure: Failure) -> rustls::Error {
+    CertificateError::Other(OtherError(Arc::new(Refusal(failure)))).into()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep<T>(verdicts: &Mutex<HashMap<ChainKey, T>>, key: ChainKey, verdict: T) {
+    let mut verdicts = lock(verdicts);
+    if verdicts.len() >= MAX_VERDICTS {
+        verdicts.clear();
+    }
+    verdicts.insert(key, verdict);
 }
 
 /// What the server showed, and when.
@@ -187,15 +246,16 @@ impl ServerCertVerifier for RecordingVerifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let (key, chain) = self.chains.intern(end_entity, intermediates);
         Recorder::note(|seen| seen.chain_shown(Arc::clone(&chain)));
-        let Some(roots) = &self.roots else {
-            return Ok(ServerCertVerified::assertion());
-        };
         let shown = Shown { end_entity, intermediates, chain: &chain, key, now };
-        match self.judge(roots, &shown, server_name) {
-            Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(failure) => {
+        match (self.judge(&shown, server_name), self.policy) {
+            (Ok(()), _) => Ok(ServerCertVerified::assertion()),
+            (Err(failure), Policy::Skip) => {
+                Recorder::note(|seen| seen.chain_doubted(failure.sentence.into()));
+                Ok(ServerCertVerified::assertion())
+            }
+            (Err(failure), Policy::Verify) => {
                 Recorder::note(|seen| seen.chain_refused(failure.clone()));
-                Err(CertificateError::Other(OtherError(Arc::new(Refusal(failure)))).into())
+                Err(refused(failure))
             }
         }
     }
@@ -206,7 +266,7 @@ impl ServerCertVerifier for RecordingVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        self.check_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -215,11 +275,14 @@ impl ServerCertVerifier for RecordingVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        self.check_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        match self.policy {
+            Policy::Verify => signature::schemes_verified(),
+            Policy::Skip => signature::schemes_unverified(),
+        }
     }
 }
 
@@ -270,8 +333,36 @@ fn out_of_date_root(chain: &Chain, root: Validity, now: i64) -> Failure {
     }
 }
 
+/// webpki reads no more than what it could trust.
+fn unreadable(chain: &Chain, error: &webpki::Error) -> Failure {
+    let subject = chain.certificates.first().map_or("", |leaf| &leaf.subject);
+    #[allow(clippy::wildcard_enum_match_arm)]
+    let sentence = match error {
+        webpki::Error::UnsupportedCertVersion => format!(
+            "the certificate {} is not of X.509 version 3, so it has no alternative names and cannot be trusted",
+            quoted(subject)
+        ),
+        webpki::Error::UnsupportedCriticalExtension => format!(
+            "the certificate {} has an extension that is critical and not known here, so it cannot be trusted",
+            quoted(subject)
+        ),
+        other => format!("the server's certificate cannot be read: {other}"),
+    };
+    Failure::new(Reason::TlsUntrusted, sentence)
+}
+
+/// The first certificate of the chain whose RSA key is too small or too large, in words.
+fn size_refused(shown: &Shown<'_>) -> Option<String> {
+    std::iter::once(shown.end_entity).chain(shown.intermediates).find_map(|der| {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let words = signature::size_refused(signature::rsa_bits(&certificate)?)?;
+        Some(format!("the certificate {} has {words}", quoted(&to_text(certificate.subject()))))
+    })
+}
+
 /// No path to a root, for the reason that webpki found the most telling.
-fn untrusted(chain: &Chain, roots: &Roots, now: i64, error: &webpki::Error) -> Failure {
+fn untrusted(shown: &Shown<'_>, roots: &Roots, now: i64, error: &webpki::Error) -> Failure {
+    let chain = shown.chain;
     let subject = chain.certificates.first().map_or("", |leaf| &leaf.subject);
     let issuer = chain.certificates.last().map_or("", |last| &last.issuer);
     let count = chain.certificates.len();
@@ -318,7 +409,16 @@ fn untrusted(chain: &Chain, roots: &Roots, now: i64, error: &webpki::Error) -> F
         ),
         webpki::Error::InvalidSignatureForPublicKey => Failure::new(
             Reason::TlsUntrusted,
-            format!("a signature in the chain of the certificate {} is wrong", quoted(subject)),
+            size_refused(shown)
+                .unwrap_or_else(|| format!("a signature in the chain of the certificate {} is wrong", quoted(subject))),
+        ),
+        webpki::Error::UnsupportedSignatureAlgorithmContext(_)
+        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Failure::new(
+            Reason::TlsUntrusted,
+            format!(
+                "the certificate {} or one that issued it is signed by an algorithm that is not trusted, such as SHA-1",
+                quoted(subject)
+            ),
         ),
         other => Failure::new(
             Reason::TlsUntrusted,

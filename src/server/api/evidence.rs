@@ -395,6 +395,9 @@ struct Tls<'a> {
     verified_chain_expiry: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verify_error: Option<&'a str>,
+    /// What was wrong with the chain, and accepted by `insecure_skip_verify`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_error: Option<&'a str>,
     /// As the peer sent it, its own certificate first.
     chain: Vec<Link<'a>>,
 }
@@ -541,6 +544,7 @@ impl<'a> Tls<'a> {
             cipher: session.cipher.as_deref(),
             verified_chain_expiry: session.last_chain_expiry.and_then(rfc3339_seconds),
             verify_error: session.verify_error.as_deref(),
+            skipped_error: session.skipped_error.as_ref().map(|error| error.as_str()),
             chain: session.chain.certificates.iter().map(Link::new).collect(),
         }
     }

@@ -129,6 +129,9 @@ fn shook_hands(out: &mut String, tls: &TlsSession) -> fmt::Result {
             time(certificate.not_after)
         )?;
     }
+    if let Some(error) = &tls.skipped_error {
+        writeln!(out, "level=warn msg=\"Certificate accepted unverified\" error={error:?}")?;
+    }
     match &tls.verify_error {
         Some(error) => writeln!(out, "level=error msg=\"Certificate refused\" error={error:?}"),
         None => Ok(()),
