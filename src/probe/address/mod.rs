@@ -107,7 +107,8 @@ impl Resolver {
             return admitted(host, choose(host, Box::new([address]), Duration::ZERO, any));
         }
         if let Ok(literal) = bare.parse::<IpAddr>() {
-            return admitted(host, choose(host, Box::new([literal]), Duration::ZERO, ip));
+            // ::ffff:192.0.2.1 is an IPv4 address in other clothes, here as in Go.
+            return admitted(host, choose(host, Box::new([literal.to_canonical()]), Duration::ZERO, ip));
         }
         let started = Instant::now();
         let found = lookup(&self.names(), host, ip).await;

@@ -189,6 +189,9 @@ async fn literals_and_localhost_are_not_looked_up() {
     let error = resolver.resolve("192.0.2.1", ONLY_V6).await.unwrap_err();
     assert_eq!(error.failure.reason, Reason::DnsNoAddress);
     assert_eq!(error.resolution.addresses.len(), 1, "the unwanted one is evidence");
+    let mapped = resolver.resolve("[::ffff:192.0.2.1]", V6).await.unwrap();
+    assert_eq!(mapped.chosen, Some("192.0.2.1".parse().unwrap()), "an IPv4 address, however it is written");
+    assert!(resolver.resolve("::ffff:192.0.2.1", ONLY_V6).await.is_err());
     for name in ["localhost", "LOCALHOST.", "api.localhost"] {
         assert_eq!(resolver.resolve(name, V4).await.unwrap().chosen, Some("127.0.0.1".parse().unwrap()));
         assert_eq!(resolver.resolve(name, ONLY_V6).await.unwrap().chosen, Some("::1".parse().unwrap()));

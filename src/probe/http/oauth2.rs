@@ -18,7 +18,7 @@ use url::form_urlencoded;
 use super::assertion::Signer;
 use super::transport::{Outgoing, Progress, Transport};
 use crate::config::http::{OAuth2Grant, OAuth2Settings};
-use crate::config::{HttpSettings, Secret};
+use crate::config::{HttpSettings, IpPreference, Secret};
 use crate::observation::{Failure, Reason};
 use crate::probe::tls::Alpn;
 use crate::probe::{ProberError, Shared};
@@ -53,8 +53,10 @@ pub(super) struct Bearer {
 
 impl TokenSource {
     pub(super) fn new(settings: &HttpSettings, oauth: &OAuth2Settings, shared: &Shared) -> Result<Self, ProberError> {
+        // The family that the module prefers is the target's affair; the token may come from anywhere.
+        let any_family = IpPreference { fallback: true, ..settings.ip };
         let transport =
-            Transport::new(&oauth.tls, Alpn::Http1, &oauth.proxy, &settings.dns_servers, settings.ip, shared)?;
+            Transport::new(&oauth.tls, Alpn::Http1, &oauth.proxy, &settings.dns_servers, any_family, shared)?;
         let signer = match &oauth.grant {
             OAuth2Grant::ClientCredentials { .. } => None,
             OAuth2Grant::JwtBearer(jwt) => Some(Signer::new(jwt)?),

@@ -139,15 +139,19 @@ impl Transport {
             Host::Ipv6(address) => Some(IpAddr::V6(address)),
             Host::Domain(_) => None,
         };
-        if let Some(ip) = literal {
-            let admitted = admit(&ip.to_string(), Some(ip));
-            let chosen = admitted.is_ok().then_some(ip);
-            progress.resolved(Resolution { elapsed: Duration::ZERO, addresses: Box::new([ip]), chosen });
-            return admitted.map(|()| SocketAddr::new(ip, port));
-        }
-        let name = host.to_string();
-        progress.begin_resolve();
-        match self.resolver.resolve(&name, self.ip).await {
+        let mut ip = self.ip;
+        let name = match literal {
+            Some(address) => {
+                // Where a redirect leads is not the config's choice: the incumbent connects to it, whatever its family.
+                ip.fallback |= progress.hops > 0;
+                address.to_string()
+            }
+            None => {
+                progress.begin_resolve();
+                host.to_string()
+            }
+        };
+        match self.resolver.resolve(&name, ip).await {
             Ok(resolution) => {
                 let chosen = resolution.chosen;
                 progress.resolved(resolution);

@@ -235,3 +235,19 @@ fn an_idle_prober_and_its_run_are_small() {
     assert!(size_of_val(&prober) <= 256, "{}", size_of_val(&prober));
     assert!(size_of_val(&run) <= 512, "{}", size_of_val(&run));
 }
+
+#[tokio::test]
+async fn an_address_of_the_unwanted_family_is_refused_as_a_target_and_followed_as_a_redirect() {
+    use crate::config::{IpFamily, IpPreference};
+    let only = |preferred| HttpSettings { ip: IpPreference { preferred, fallback: false }, ..settings() };
+    let elsewhere = format!("http://[::1]:{}/", closed_port().await);
+    let peer = Peer::start(move |_| redirect(302, &elsewhere)).await;
+    for host in ["127.0.0.1", "[::ffff:127.0.0.1]"] {
+        let observation = probe(only(IpFamily::V6), &format!("http://{host}:{}/", peer.port())).await;
+        assert_eq!(reason(&observation), Some(Reason::DnsNoAddress), "{host}: {observation:?}");
+    }
+    assert!(peer.requests().is_empty());
+    let observation = probe(only(IpFamily::V4), &peer.url()).await;
+    let tried = [Some(Reason::ConnectRefused), Some(Reason::ConnectUnreachable)];
+    assert!(tried.contains(&reason(&observation)), "{observation:?}");
+}
