@@ -47,6 +47,13 @@ impl Authority {
         server(&certificate, &key)
     }
 
+    /// A server that speaks these versions alone.
+    pub(crate) fn server_speaking(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        let certificate = leaf(&["127.0.0.1", "localhost"]).signed_by(&key, &self.0).unwrap();
+        server_with_versions(&certificate, &key, versions)
+    }
+
     /// A certificate with its key, for files.
     pub(crate) fn issue(&self, names: &[&str]) -> Identity {
         let key = KeyPair::generate().unwrap();
@@ -96,10 +103,18 @@ fn named(name: &str) -> DistinguishedName {
 }
 
 fn server(certificate: &rcgen::Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    server_with_versions(certificate, key, rustls::DEFAULT_VERSIONS)
+}
+
+fn server_with_versions(
+    certificate: &rcgen::Certificate,
+    key: &KeyPair,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)

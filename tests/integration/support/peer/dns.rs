@@ -49,45 +49,7 @@ impl Zone {
     }
 
     pub(crate) fn start(self) -> Dns {
-        let zone = Arc::new(self);
-        let (udp, tcp) = runtime().block_on(async {
-            loop {
-                let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-                // The same port may be taken for TCP.
-                if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
-                    return (udp, tcp);
-                }
-            }
-        });
-        let by_udp = Arc::clone(&zone);
-        let task = runtime().spawn(async move {
-            let mut buffer = [0; 4096];
-            while let Ok((length, asker)) = udp.recv_from(&mut buffer).await {
-                if let Some(answer) = by_udp.answer(&buffer[..length]) {
-                    let _ = udp.send_to(&answer, asker).await;
-                }
-            }
-        });
-        let by_tcp = Listening::on(tcp, move |mut stream| {
-            let zone = Arc::clone(&zone);
-            async move {
-                while let Ok(length) = stream.read_u16().await {
-                    let mut query = vec![0; usize::from(length)];
-                    if stream.read_exact(&mut query).await.is_err() {
-                        return;
-                    }
-                    if let Some(answer) = zone.answer(&query) {
-                        let length = u16::try_from(answer.len()).unwrap();
-                        let mut framed = length.to_be_bytes().to_vec();
-                        framed.extend_from_slice(&answer);
-                        if stream.write_all(&framed).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
-        });
-        Dns { by_tcp, by_udp: task.abort_handle() }
+        serve(move |query, _| self.answer(query))
     }
 
     fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
@@ -124,6 +86,51 @@ impl Zone {
         }
         Some(answer)
     }
+}
+
+/// Answers each message by another, or not at all; the second argument is whether it came by TCP.
+pub(crate) fn serve(answer: impl Fn(&[u8], bool) -> Option<Vec<u8>> + Send + Sync + 'static) -> Dns {
+    let answer = Arc::new(answer);
+    let (udp, tcp) = runtime().block_on(async {
+        loop {
+            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            // The same port may be taken for TCP.
+            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+                return (udp, tcp);
+            }
+        }
+    });
+    let by_udp = Arc::clone(&answer);
+    let task = runtime().spawn(async move {
+        let mut buffer = [0; 4096];
+        // An error is of a datagram sent before, which its asker did not wait for.
+        loop {
+            let Ok((length, asker)) = udp.recv_from(&mut buffer).await else { continue };
+            if let Some(answer) = by_udp(&buffer[..length], false) {
+                let _ = udp.send_to(&answer, asker).await;
+            }
+        }
+    });
+    let by_tcp = Listening::on(tcp, move |mut stream| {
+        let answer = Arc::clone(&answer);
+        async move {
+            while let Ok(length) = stream.read_u16().await {
+                let mut query = vec![0; usize::from(length)];
+                if stream.read_exact(&mut query).await.is_err() {
+                    return;
+                }
+                if let Some(answer) = answer(&query, true) {
+                    let length = u16::try_from(answer.len()).unwrap();
+                    let mut framed = length.to_be_bytes().to_vec();
+                    framed.extend_from_slice(&answer);
+                    if stream.write_all(&framed).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    Dns { by_tcp, by_udp: task.abort_handle() }
 }
 
 /// A running server.

@@ -3,6 +3,7 @@
 pub(crate) mod dns;
 pub(crate) mod grpc;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod proxy;
 pub(crate) mod tcp;
 pub(crate) mod unix;
@@ -10,6 +11,7 @@ pub(crate) mod websocket;
 
 pub(crate) use dns::dns;
 pub(crate) use http::http;
+pub(crate) use http2::http2;
 pub(crate) use tcp::tcp;
 pub(crate) use unix::unix;
 pub(crate) use websocket::websocket;
