@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod caddy;
 mod cost;
 mod failures;
 mod heads;
