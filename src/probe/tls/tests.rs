@@ -257,6 +257,16 @@ async fn skipping_verification_still_records_the_chain() {
 }
 
 #[tokio::test]
+async fn what_is_skipped_has_no_verified_chain_however_good_it_is() {
+    let root = Authority::root("Test Root");
+    let settings = TlsSettings { insecure_skip_verify: true, ..root.trusted() };
+    let (failure, recorder) = handshake(&settings, root.issue(&["shop.test"]).server(), "shop.test").await;
+    assert_eq!(failure, None);
+    let session = recorder.session().unwrap();
+    assert_eq!((session.last_chain_expiry, session.skipped_error), (None, None));
+}
+
+#[tokio::test]
 async fn what_is_skipped_is_judged_as_if_it_were_not() {
     let root = Authority::root("Test Root");
     let expired = root.issue_with(&["shop.test"], |params| params.not_after = rcgen::date_time_ymd(2021, 5, 6));

@@ -100,7 +100,10 @@ impl RecordingVerifier {
         }
         let leaf = EndEntityCert::try_from(shown.end_entity).map_err(|error| unreadable(shown.chain, &error))?;
         let paths = self.paths(shown, &leaf, now)?;
-        if let Some(latest) = paths.iter().filter(|path| path.holds_at(now)).map(|path| path.not_after).max() {
+        // What is skipped has no verified chain, whatever its worth: the metric then says so, as the incumbent's does.
+        if self.policy == Policy::Verify
+            && let Some(latest) = paths.iter().filter(|path| path.holds_at(now)).map(|path| path.not_after).max()
+        {
             Recorder::note(|seen| seen.chain_verified(latest));
         }
         match leaf.verify_is_valid_for_subject_name(server_name) {
