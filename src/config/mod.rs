@@ -16,6 +16,7 @@
 //! | `foreign` | files of other programs, for `convert` |
 //! | `masked` | what `/config` shows |
 //! | `watch` | which files a config was made from, and whether they changed |
+//! | `pattern`, `re2` | regular expressions as RE2 has them |
 //! | `value`, `tls`, and one for each prober | the types that others import |
 
 pub mod dns;
@@ -30,6 +31,7 @@ pub mod maintenance;
 mod masked;
 mod node;
 pub mod notice;
+mod pattern;
 mod position;
 pub mod probe_endpoint;
 mod problem;
@@ -61,15 +63,17 @@ pub use icmp::IcmpSettings;
 pub use maintenance::Maintenance;
 pub(crate) use masked::{mask_address, mask_broken_address};
 pub use notice::Notice;
+pub use pattern::{Groups, Pattern};
 pub use probe_endpoint::ProbeEndpoint;
 pub(crate) use problem::Step;
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use re2::anchored;
+pub use re2::{PatternError, Subject};
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
 pub(crate) use units::{parse_duration, show_duration};
 pub use unix::UnixSettings;
-pub use value::{Cadence, Confirm, LabelSet, Pattern, Secret, TargetName};
+pub use value::{Cadence, Confirm, LabelSet, Secret, TargetName};
 pub use watch::{Stamp, Watch};
 pub(crate) use watch::{has_wildcard, wildcard};
 pub use websocket::WebsocketSettings;

@@ -226,56 +226,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A regular expression with RE2's syntax and meaning: unanchored, on bytes, ASCII classes.
-#[derive(Clone)]
-pub struct Pattern {
-    regex: regex::bytes::Regex,
-    /// As configured, where the regex crate had to be given something else.
-    written: Option<Box<str>>,
-}
-
-impl Pattern {
-    /// # Errors
-    /// The regex crate's explanation, with the place in the pattern.
-    pub fn new(pattern: &str) -> Result<Self, regex::Error> {
-        use super::re2::{Mode, translate};
-        let compile = |mode: Mode| {
-            let translated = translate(pattern, mode);
-            let regex = regex::bytes::RegexBuilder::new(&translated).unicode(mode == Mode::Runes).build()?;
-            let written = (translated != pattern).then(|| pattern.into());
-            Ok(Self { regex, written })
-        };
-        // Unicode classes such as `\p{Greek}` compile only with Unicode on.
-        compile(Mode::Bytes).or_else(|error| compile(Mode::Runes).map_err(|_: regex::Error| error))
-    }
-
-    pub fn is_match(&self, haystack: &[u8]) -> bool {
-        self.regex.is_match(haystack)
-    }
-
-    /// For capture groups.
-    pub fn regex(&self) -> &regex::bytes::Regex {
-        &self.regex
-    }
-
-    /// As configured.
-    pub fn as_str(&self) -> &str {
-        self.written.as_deref().unwrap_or_else(|| self.regex.as_str())
-    }
-}
-
-impl fmt::Debug for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pattern({:?})", self.as_str())
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,13 +276,5 @@ mod tests {
     #[test]
     fn a_secret_never_shows() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "<secret>");
-    }
-
-    #[test]
-    fn patterns_are_ascii_and_unanchored() {
-        let digit = Pattern::new(r"\d").expect("valid");
-        assert!(digit.is_match(b"x7"));
-        assert!(!digit.is_match("\u{0663}".as_bytes()), "an Arabic digit is no \\d in RE2");
-        assert!(Pattern::new("caf\u{e9}").expect("valid").is_match("un caf\u{e9}".as_bytes()));
     }
 }

@@ -245,8 +245,7 @@ impl Resolver<'_> {
         match Pattern::new(text) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                let reason = regex_reason(&error);
-                self.problems.add(at, format!("{:?} is not a regular expression: {reason}", shorten(text)));
+                self.problems.add(at, format!("{:?} is not a regular expression: {error}", shorten(text)));
                 None
             }
         }
@@ -283,13 +282,6 @@ impl Resolver<'_> {
             }
         }
     }
-}
-
-/// The regex crate draws a picture over several lines; the last one is the reason.
-pub(super) fn regex_reason(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 /// The name under which a file is shown: as the main file's folder and the configured name make it.

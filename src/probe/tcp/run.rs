@@ -176,10 +176,10 @@ impl<'a> Run<'a> {
             Some(Expect::Line(pattern)) => {
                 let line = self.expect_line(number, pattern).await?;
                 // The regex matched this line a moment ago.
-                if let Some(captures) = pattern.regex().captures(&line) {
-                    send = template::expand(&send, pattern.regex(), &captures);
+                if let Some(groups) = pattern.groups(&line) {
+                    send = template::expand(&send, &groups);
                     let expanded = step.labels.iter().map(|(name, value)| {
-                        let value = template::expand(value.as_bytes(), pattern.regex(), &captures);
+                        let value = template::expand(value.as_bytes(), &groups);
                         (name.as_str().into(), String::from_utf8_lossy(&value).into())
                     });
                     self.note_labels(expanded.collect());
@@ -242,7 +242,13 @@ impl<'a> Run<'a> {
                     let sentence = format!("step {number}: the peer sent a line longer than {} bytes", Wire::MAX_LINE);
                     return Err(Failure::new(Reason::ExpectMismatch, sentence));
                 }
-                Err(error) => return Err(broken(number, "reading from the peer", &error)),
+                Err(error) => {
+                    let mut failure = broken(number, "reading from the peer", &error);
+                    if let Some(remark) = wire.began_with_tls() {
+                        failure.sentence = format!("{}{remark}", failure.sentence).into();
+                    }
+                    return Err(failure);
+                }
             }
         }
     }

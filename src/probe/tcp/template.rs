@@ -3,10 +3,10 @@
 //! The regex crate has the same family of rules, but differs where a template is malformed: Go keeps `${a.b}` and
 //! `${1` as they stand, the crate drops or looks up. A name is as long as it can be, so `$1x` is the group `1x`.
 
-use regex::bytes::{Captures, Regex};
+use crate::config::Groups;
 
 /// Replaces `$name`, `${name}` and `$$`. A group that is not there, or took no part in the match, is empty.
-pub(in crate::probe) fn expand(template: &[u8], regex: &Regex, captures: &Captures<'_>) -> Vec<u8> {
+pub(in crate::probe) fn expand(template: &[u8], groups: &Groups<'_>) -> Vec<u8> {
     let mut expanded = Vec::with_capacity(template.len());
     let mut rest = template;
     while let Some(place) = rest.iter().position(|&byte| byte == b'$') {
@@ -16,7 +16,7 @@ pub(in crate::probe) fn expand(template: &[u8], regex: &Regex, captures: &Captur
             expanded.push(b'$');
             rest = after;
         } else if let Some((name, after)) = reference(rest) {
-            expanded.extend_from_slice(group(name, regex, captures));
+            expanded.extend_from_slice(group(name, groups));
             rest = after;
         } else {
             expanded.push(b'$');
@@ -41,14 +41,14 @@ fn reference(text: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(name).ok()?, after))
 }
 
-fn group<'a>(name: &str, regex: &Regex, captures: &'a Captures<'_>) -> &'a [u8] {
+fn group<'a>(name: &str, groups: &Groups<'a>) -> &'a [u8] {
     // Go: digits are a number, but not with a zero in front or beyond 10^8.
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
-    let index = match name.parse::<usize>() {
-        Ok(number) if is_number => Some(number),
-        Ok(_) | Err(_) => regex.capture_names().position(|known| known == Some(name)),
+    let found = match name.parse::<usize>() {
+        Ok(number) if is_number => groups.number(number),
+        Ok(_) | Err(_) => groups.name(name),
     };
-    index.and_then(|index| captures.get(index)).map_or(b"", |found| found.as_bytes())
+    found.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -56,11 +56,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::config::Pattern;
 
     #[test]
     fn templates_expand_as_in_go() {
-        let regex = Regex::new(r"(\w+)=(?P<value>\w+)( never)?").unwrap();
-        let captures = regex.captures(b"key=v1").unwrap();
+        let pattern = Pattern::new(r"(\w+)=(?P<value>\w+)( never)?").unwrap();
+        let groups = pattern.groups(b"key=v1").unwrap();
         for (template, expected) in [
             ("", ""),
             ("plain", "plain"),
@@ -86,9 +87,17 @@ mod tests {
             ("$-$", "$-$"),
             ("$18446744073709551617", ""),
         ] {
-            let expanded = expand(template.as_bytes(), &regex, &captures);
+            let expanded = expand(template.as_bytes(), &groups);
             assert_eq!(String::from_utf8(expanded).unwrap(), expected, "{template:?}");
         }
-        assert_eq!(expand(b"\xff$1\xfe", &regex, &captures), b"\xffkey\xfe");
+        assert_eq!(expand(b"\xff$1\xfe", &groups), b"\xffkey\xfe");
+    }
+    #[test]
+    fn what_is_sent_back_are_the_bytes_that_came() {
+        let pattern = Pattern::new(r"^\+OK (?P<1st>.)(.*) <(?<stamp>[^>]+)>").unwrap();
+        let groups = pattern.groups(b"+OK \xfc\xe6\x97 \xc3\xbc <\xff@h>").unwrap();
+        let twice = Pattern::new("(?P<n>a)|(?P<n>b)").unwrap();
+        assert_eq!(expand(b"<$n>", &twice.groups(b"b").unwrap()), b"<b>");
+        assert_eq!(expand(b"$1st|$2|${stamp}|$1", &groups), b"\xfc|\xe6\x97 \xc3\xbc|\xff@h|\xfc");
     }
 }

@@ -276,6 +276,43 @@ async fn a_peer_that_closes_without_a_match_fails_the_regex() {
 }
 
 #[tokio::test]
+async fn a_peer_that_answers_in_tls_is_said_to() {
+    let dialogue = dialogue([send("EHLO x"), expect("^250 ")]);
+    // A fatal alert: unexpected message.
+    let address = peer(|mut socket| async move {
+        let _ = socket.read(&mut [0; 64]).await;
+        socket.write_all(b"\x15\x03\x03\0\x02\x02\x0a").await.unwrap();
+    })
+    .await;
+    let observation = run(dialogue, address, AMPLE).await;
+    // Which of both it is depends on whether the peer had read everything.
+    assert!(matches!(reason(&observation), Some(Reason::ExpectMismatch | Reason::ConnectReset)), "{observation:?}");
+    assert!(sentence(&observation).ends_with("; it answered in TLS: set tls: true"), "{observation:?}");
+}
+
+#[tokio::test]
+async fn lines_are_matched_as_characters_and_sent_back_as_bytes() {
+    let step = expect(r"^(?i)GRÜ\S+ (.) (?P<rest>[^<]+)<").then_send("${rest}").label("first", "$1");
+    let (sender, mut heard) = tokio::sync::mpsc::channel(1);
+    let address = peer(move |socket| {
+        let sender = sender.clone();
+        async move {
+            let mut stream = BufReader::new(socket);
+            stream.write_all("grüße é caf".as_bytes()).await.unwrap();
+            stream.write_all(b"\xe9 \xe6\x97<\n").await.unwrap();
+            let mut line = Vec::new();
+            stream.read_until(b'\n', &mut line).await.unwrap();
+            sender.send(line).await.unwrap();
+        }
+    })
+    .await;
+    let observation = run(dialogue([step]), address, AMPLE).await;
+    assert!(observation.outcome.is_up(), "{observation:?}");
+    assert_eq!(heard.recv().await.unwrap(), b"caf\xe9 \xe6\x97\n");
+    assert_eq!(&*detail(&observation).expect_info[0][0].1, "é");
+}
+
+#[tokio::test]
 async fn a_silent_peer_and_one_that_says_other_things_time_out_differently() {
     let observation = run(dialogue([expect("^220 ")]), saying(b"").await, SHORT).await;
     assert_eq!(reason(&observation), Some(Reason::RequestTimeout));

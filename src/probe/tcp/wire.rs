@@ -171,11 +171,20 @@ impl Wire {
         Ok(())
     }
 
+    /// A remark, when the first bytes are a TLS alert or handshake: a TLS server's answer to those who do not speak it.
+    pub(super) fn began_with_tls(&self) -> Option<&'static str> {
+        let tls = matches!(self.excerpt[..], [0x15 | 0x16, 3, 0..=4, ..]);
+        tls.then_some("; it answered in TLS: set tls: true")
+    }
+
     /// `; it said "..."`, for the end of a sentence; empty when nothing was kept.
     pub(super) fn said(&self) -> String {
         const SHOWN: usize = 80;
         if self.excerpt.is_empty() {
             return String::new();
+        }
+        if let Some(remark) = self.began_with_tls() {
+            return remark.to_owned();
         }
         let first = self.excerpt.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let first = first.strip_suffix(b"\r").unwrap_or(first);

@@ -109,8 +109,8 @@ impl<'a> Talk<'a> {
             Some(Expect::Line(pattern)) => {
                 let message = self.receive(socket, since, number).await?;
                 let message = self.expected(message, number, |bytes| pattern.is_match(bytes))?;
-                if let Some(captures) = pattern.regex().captures(&message) {
-                    send = template::expand(&send, pattern.regex(), &captures);
+                if let Some(groups) = pattern.groups(&message) {
+                    send = template::expand(&send, &groups);
                 }
             }
             Some(Expect::Bytes(expected)) => {
