@@ -19,6 +19,8 @@ pub struct HttpSettings {
     /// Bytes after decompression; `None` is unlimited (rules that need the body in memory stop at 64 MiB).
     pub body_size_limit: Option<u64>,
     pub compression: Option<Compression>,
+    /// Rules see the body as text in the charset that it declares, unless it is UTF-8.
+    pub decode_charset: bool,
     pub follow_redirects: bool,
     pub fail_if_ssl: bool,
     pub fail_if_not_ssl: bool,

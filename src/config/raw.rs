@@ -223,6 +223,8 @@ pub(super) struct RawHttp {
     pub(super) body_file: Option<String>,
     pub(super) body_size_limit: Option<String>,
     pub(super) compression: Option<String>,
+    /// Ours.
+    pub(super) decode_charset: Option<bool>,
     pub(super) follow_redirects: Option<bool>,
     /// The name of `follow_redirects` in old files.
     pub(super) no_follow_redirects: Option<bool>,

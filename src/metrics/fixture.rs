@@ -44,6 +44,7 @@ fn http_settings() -> HttpSettings {
         body: bytes::Bytes::new(),
         body_size_limit: None,
         compression: None,
+        decode_charset: true,
         follow_redirects: true,
         fail_if_ssl: false,
         fail_if_not_ssl: false,

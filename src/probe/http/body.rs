@@ -22,7 +22,21 @@ pub(super) struct Meter {
     pub(super) over: bool,
     excerpt: Vec<u8>,
     keep_excerpt: bool,
-    whole: Option<Vec<u8>>,
+    whole: Option<Whole>,
+}
+
+/// A body in memory.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) bytes: Vec<u8>,
+    /// Looked at as the bytes came, while the processor had them at hand.
+    pub(super) is_ascii: bool,
+}
+
+impl Whole {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), is_ascii: true }
+    }
 }
 
 impl Meter {
@@ -35,7 +49,7 @@ impl Meter {
             over: false,
             excerpt: Vec::new(),
             keep_excerpt: settings.keep_excerpt,
-            whole: in_memory.then(Vec::new),
+            whole: in_memory.then(Whole::new),
         }
     }
 
@@ -46,13 +60,13 @@ impl Meter {
     /// The first bytes, empty when they are not wanted.
     pub(super) fn take_excerpt(&mut self) -> Box<[u8]> {
         match &self.whole {
-            Some(whole) if self.keep_excerpt => whole[..whole.len().min(EXCERPT_BYTES)].into(),
+            Some(Whole { bytes, .. }) if self.keep_excerpt => bytes[..bytes.len().min(EXCERPT_BYTES)].into(),
             _ => std::mem::take(&mut self.excerpt).into(),
         }
     }
 
     /// Everything, when rules need it.
-    pub(super) fn take_whole(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn take_whole(&mut self) -> Option<Whole> {
         self.whole.take()
     }
 }
@@ -62,7 +76,10 @@ impl Write for Meter {
         let room = usize::try_from(self.limit - self.length).unwrap_or(usize::MAX);
         let taken = &bytes[..bytes.len().min(room)];
         match &mut self.whole {
-            Some(whole) => whole.extend_from_slice(taken),
+            Some(whole) => {
+                whole.is_ascii = whole.is_ascii && taken.is_ascii();
+                whole.bytes.extend_from_slice(taken);
+            }
             None if self.keep_excerpt => {
                 let room = EXCERPT_BYTES - self.excerpt.len();
                 self.excerpt.extend_from_slice(&taken[..taken.len().min(room)]);

@@ -20,6 +20,7 @@ mod reason;
 mod redirect;
 mod rules;
 mod run;
+mod text;
 mod trace;
 mod transport;
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, Version};
 
+use super::body::Whole;
 use super::json;
-use crate::config::HttpSettings;
+use super::text::{Text, Told};
 use crate::config::http::{FailIf, HttpVersion, StatusRange};
+use crate::config::{HttpSettings, Subject};
 use crate::observation::{Failure, Reason};
 
 /// Above this size, body rules run on the blocking pool: they would hold up other targets' tasks.
@@ -72,12 +74,12 @@ pub(super) struct BodyVerdict {
     pub(super) cel: Option<Failure>,
 }
 
-pub(super) async fn body(settings: &Arc<HttpSettings>, body: Vec<u8>) -> BodyVerdict {
-    if body.len() <= INLINE_BYTES {
-        return judge_body(settings, &body);
+pub(super) async fn body(settings: &Arc<HttpSettings>, told: Told, body: Whole) -> BodyVerdict {
+    if body.bytes.len() <= INLINE_BYTES {
+        return judge_body(settings, &told, body);
     }
     let settings = Arc::clone(settings);
-    let judged = tokio::task::spawn_blocking(move || judge_body(&settings, &body)).await;
+    let judged = tokio::task::spawn_blocking(move || judge_body(&settings, &told, body)).await;
     judged.unwrap_or_else(|_| BodyVerdict {
         regex: Some(Failure::new(Reason::Internal, "the rules on the body could not be run")),
         cel: None,
@@ -85,17 +87,24 @@ pub(super) async fn body(settings: &Arc<HttpSettings>, body: Vec<u8>) -> BodyVer
 }
 
 /// CEL is asked only while the regexes are content, as in the incumbent.
-fn judge_body(settings: &HttpSettings, body: &[u8]) -> BodyVerdict {
+fn judge_body(settings: &HttpSettings, told: &Told, body: Whole) -> BodyVerdict {
+    let text = Text::of(settings, told, body);
+    let subject = (!settings.body_rules.is_empty()).then(|| Subject::known(&text.bytes, text.is_ascii));
     for rule in &settings.body_rules {
         let pattern = rule.pattern.as_str();
-        let sentence = match (rule.fail_if, rule.pattern.is_match(body)) {
+        let matches = subject.as_ref().is_some_and(|subject| rule.pattern.is_match_in(subject));
+        let sentence = match (rule.fail_if, matches) {
             (FailIf::Matches, false) | (FailIf::NotMatches, true) => continue,
             (FailIf::Matches, true) => format!("the body matches {pattern:?}, which it must not"),
-            (FailIf::NotMatches, false) => format!("the body does not match {pattern:?}"),
+            (FailIf::NotMatches, false) => format!("the body does not match {pattern:?}{}", text.remark()),
         };
         return BodyVerdict { regex: Some(Failure::new(Reason::BodyMismatch, sentence)), cel: None };
     }
-    let cel = json::judge(settings, body).err().map(|sentence| Failure::new(Reason::BodyMismatch, sentence));
+    // A large body that is not UTF-8 is not kept twice.
+    drop(subject);
+    let cel = json::judge(settings, &text.bytes)
+        .err()
+        .map(|sentence| Failure::new(Reason::BodyMismatch, sentence + &text.remark()));
     BodyVerdict { regex: None, cel }
 }
 

@@ -12,6 +12,7 @@ use super::body::Body;
 use super::cookies::Jar;
 use super::dress::{Names, dress};
 use super::redirect::{self, MOST_REDIRECTS};
+use super::text::Told;
 use super::transport::{Outgoing, Progress};
 use super::{Authorization, HttpProber, evidence, reason, rules};
 use crate::observation::{Detail, Failure, HttpDetail, Observation, Outcome, Reason};
@@ -189,6 +190,7 @@ impl<'a> Run<'a> {
 
         let body = self.body.insert(Body::new(settings));
         let read = body.read(&mut response).await.map_err(|error| reason::body(&error, body.meter()));
+        let told = Told::by(response.headers());
         // Closes the connection.
         drop(response);
         self.progress.end_reading();
@@ -201,7 +203,7 @@ impl<'a> Run<'a> {
         // The rules take the body away, so the evidence is cut from it first.
         self.detail.body_excerpt = meter.take_excerpt();
         if let Some(whole) = meter.take_whole() {
-            let verdict = rules::body(settings, whole).await;
+            let verdict = rules::body(settings, told, whole).await;
             if let Some(failure) = verdict.regex {
                 self.detail.failed_regex = Some(failure.reason == Reason::BodyMismatch);
                 return Err(failure);

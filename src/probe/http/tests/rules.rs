@@ -5,7 +5,7 @@ use std::io::Write;
 use super::super::testing::*;
 use crate::config::http::{BodyRule, CelRule, Compression, FailIf, HeaderRule, HttpVersion, StatusRange};
 use crate::config::{HttpSettings, Pattern};
-use crate::observation::Reason;
+use crate::observation::{Observation, Outcome, Reason};
 
 fn body_rule(fail_if: FailIf, pattern: &str) -> BodyRule {
     BodyRule { fail_if, pattern: Pattern::new(pattern).unwrap() }
@@ -83,6 +83,79 @@ async fn a_large_body_is_judged_like_a_small_one() {
         let settings = HttpSettings { body_rules: vec![body_rule(fail_if, "needle$")], ..settings() };
         assert_eq!(probe(settings, &peer.url()).await.outcome.is_up(), up);
     }
+}
+
+fn down_with(observation: &Observation) -> &str {
+    match &observation.outcome {
+        Outcome::Up => panic!("{observation:?}"),
+        Outcome::Down(failure) => &failure.sentence,
+    }
+}
+
+#[tokio::test]
+async fn rules_on_the_body_and_on_headers_match_characters() {
+    let german = |_: &str| answer("200 OK", "X-State: zur\u{fc}ck\r\n", "Zur\u{fc}ck zum Kaffee: ÜBERSICHT");
+    let peer = Peer::start(german).await;
+    for pattern in ["Zur.ck", "Zur[^u]ck", "(?i)übersicht$", r"^\pL{6} "] {
+        let settings = HttpSettings {
+            body_rules: vec![body_rule(FailIf::NotMatches, pattern)],
+            header_rules: vec![header_rule(FailIf::NotMatches, "^zur.ck$", false)],
+            ..settings()
+        };
+        let observation = probe(settings, &peer.url()).await;
+        assert!(observation.outcome.is_up(), "{pattern} {observation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_matched_in_the_charset_that_it_declares() {
+    let latin1 = |_: &str| answer("200 OK", "Content-Type: text/html; charset=ISO-8859-1\r\n", b"Stra\xdfe");
+    let utf16: Vec<u8> = "\u{feff}{\"state\": \"größer\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let peer = Peer::start(latin1).await;
+    let matching = |pattern| HttpSettings { body_rules: vec![body_rule(FailIf::NotMatches, pattern)], ..settings() };
+    assert!(probe(matching("^Straße$"), &peer.url()).await.outcome.is_up());
+    let observation = probe(matching("^Strasse$"), &peer.url()).await;
+    let sentence = down_with(&observation);
+    assert!(sentence.ends_with("; the body was read as windows-1252, which it says it is"), "{sentence}");
+    let off = |pattern| HttpSettings { decode_charset: false, ..matching(pattern) };
+    assert!(
+        probe(off("^Stra.e$"), &peer.url()).await.outcome.is_up(),
+        "a byte that is no character is one all the same"
+    );
+    assert_eq!(reason(&probe(off("^Straße$"), &peer.url()).await), Some(Reason::BodyMismatch));
+
+    let peer = Peer::start(move |_| answer("200 OK", "", &utf16)).await;
+    let json = HttpSettings {
+        fail_if_json_not_matches: Some(CelRule::compile("body.state == 'größer'").unwrap()),
+        ..matching(r#""gr\S+er""#)
+    };
+    let observation = probe(json, &peer.url()).await;
+    assert!(observation.outcome.is_up(), "{observation:?}");
+    assert!(detail(&observation).body_excerpt.starts_with(b"\xff\xfe{\0"), "evidence is what came");
+}
+
+#[tokio::test]
+async fn a_body_that_is_packed_unasked_is_called_so() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(br#"{"state": "ok"}"#).unwrap();
+    let packed = encoder.finish().unwrap();
+    let peer = Peer::start(move |_| answer("200 OK", "Content-Encoding: gzip\r\n", &packed)).await;
+    let regex = HttpSettings { body_rules: vec![body_rule(FailIf::NotMatches, "ok")], ..settings() };
+    let observation = probe(regex, &peer.url()).await;
+    assert_eq!(down_with(&observation), r#"the body does not match "ok"; the body is gzip; set compression: gzip"#);
+    let cel = || HttpSettings {
+        fail_if_json_not_matches: Some(CelRule::compile("body.state == 'ok'").unwrap()),
+        ..settings()
+    };
+    let observation = probe(cel(), &peer.url()).await;
+    assert!(down_with(&observation).ends_with("; the body is gzip; set compression: gzip"), "{observation:?}");
+    let unpacked = HttpSettings { compression: Some(Compression::Gzip), ..cel() };
+    assert!(probe(unpacked, &peer.url()).await.outcome.is_up());
+
+    let peer = Peer::start(|_| answer("200 OK", "", "")).await;
+    let regex = HttpSettings { body_rules: vec![body_rule(FailIf::NotMatches, "ok")], ..settings() };
+    let observation = probe(regex, &peer.url()).await;
+    assert!(down_with(&observation).ends_with("; the body is empty"), "{observation:?}");
 }
 
 #[tokio::test]
