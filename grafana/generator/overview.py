@@ -4,7 +4,7 @@ from . import colour
 from .dashboard import Dashboard, Section, group_variables, maintenance, outages, region_variable, target_variable
 from .panel import (CERTIFICATE_DAYS, EVIDENCE_WORD, STATE, TEXT_COLOUR, TO_EVIDENCE, YES_NO, by_name, columns,
                     gauges, lines, merge, query, stat, steps, table, timeline, to_target)
-from .promql import CHOSEN, CHOSEN_RECORDED, at_end, info, joined, optional, series, state
+from .promql import CHOSEN, CHOSEN_RECORDED, at_end, certificate_end, info, joined, optional, series, state
 
 UP = series("probe_up", CHOSEN)
 INFO = series("probe_target_info", CHOSEN)
@@ -49,8 +49,8 @@ def counts():
         stat("In maintenance", "Targets in a maintenance window: probing goes on, but nobody is paged.",
              [query(f"count(max by (target) ({series('probe_maintenance', CHOSEN)}) == 1) or vector(0)", instant=True)],
              thresholds=steps(colour.PLAIN, (1, colour.MAINTENANCE)), **counted),
-        stat("Certificates", "Targets with a certificate that has ended or ends within 14 days.",
-             [query(f"count(min by (target) ({series('probe_ssl_earliest_cert_expiry', CHOSEN)}) - time() < 14 * 86400) or vector(0)",
+        stat("Certificates", "Targets whose certificate chain has ended or ends within 14 days.",
+             [query(f"count(min by (target) ({certificate_end(CHOSEN)}) - time() < 14 * 86400) or vector(0)",
                     instant=True)],
              thresholds=steps(colour.PLAIN, (1, colour.PARTLY)), **counted),
         stat("Regions reporting", "Regions that report. One that falls silent is missed here, and by the alert VantageLost.",
@@ -168,9 +168,9 @@ def slowest():
 
 
 def certificates():
-    expiry = series("probe_ssl_earliest_cert_expiry", CHOSEN)
+    expiry = certificate_end(CHOSEN)
     return gauges(
-        "Certificates that end soonest", "Time left until the first certificate of a chain ends; negative once it has. Shown for "
+        "Certificates that end soonest", "Time left until clients refuse the chain; negative once they do. Shown for "
         "refused chains too.",
         [query(f"sort(bottomk(10, min by (target) ({expiry}) - time()))", "{{target}}", instant=True)],
         size=(8, 9), unit="s", decimals=0, none="No target has a certificate", maximum=90 * 86400,

@@ -15,6 +15,11 @@ def series(metric, scope, *matchers):
     return f"{metric}{{{','.join([scope, *matchers])}}}"
 
 
+def certificate_end(scope):
+    """When clients begin to refuse the chain: the end of the last one that verified, else of the first certificate."""
+    return f"({series('probe_ssl_last_chain_expiry_timestamp_seconds', scope)} > 0 or {series('probe_ssl_earliest_cert_expiry', scope)})"
+
+
 def state(scope):
     """A number for each target: 0 up wherever it is watched, 1 down from some regions, 2 down from all, 3 in maintenance."""
     up = series("probe_up", scope)

@@ -5,7 +5,7 @@ from .dashboard import Dashboard, Section, maintenance, outages, query_variable
 from .panel import (BACKGROUND, CERTIFICATE_DAYS, EVIDENCE_WORD, STATE, STATUS_CODES, TEXT_COLOUR, TO_EVIDENCE, UPTIME, VERDICT,
                     YES_NO, by_name, columns, fixed, gauges, heat, lines, merge, query, sort_by, stat, steps, table, timeline,
                     values)
-from .promql import ONE, info, joined, optional, seconds, series, share, state
+from .promql import ONE, certificate_end, info, joined, optional, seconds, series, share, state
 
 UP = series("probe_up", ONE)
 INFO = series("probe_target_info", ONE)
@@ -55,8 +55,8 @@ def numbers():
         stat("Latency now", "Seconds that the last run took, averaged over regions.",
              [query(f"avg by (target) ({series('probe_duration_seconds', ONE)})")],
              unit="s", none="No run has ended", graph=True),
-        stat("Certificate", "Time left until the first certificate of the chain ends.",
-             [query(f"(min by (target) ({series('probe_ssl_earliest_cert_expiry', ONE)}) - time()) / 86400", instant=True)],
+        stat("Certificate", "Time left until clients refuse the certificate chain.",
+             [query(f"(min by (target) ({certificate_end(ONE)}) - time()) / 86400", instant=True)],
              unit="d", decimals=1, none="None", thresholds=CERTIFICATE_DAYS),
     ]
 
@@ -200,7 +200,7 @@ def days_left():
     return lines(
         "Days until the certificate ends", "By region: places that are served by different machines may show different certificates. A "
         "renewal is a jump upwards.",
-        [query(f"(min by (region) ({series('probe_ssl_earliest_cert_expiry', ONE)}) - time()) / 86400", "{{region}}")],
+        [query(f"(min by (region) ({certificate_end(ONE)}) - time()) / 86400", "{{region}}")],
         size=(8, 8), unit="d", by_series_name=True, minimum=None, thresholds=steps(colour.BAD, (3, colour.PARTLY), (14, colour.GOOD)),
         none="No certificate was seen",
     )
