@@ -118,17 +118,23 @@ impl Glob {
 
 /// Labels of a target, sorted by name; no name twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LabelSet(Vec<(Box<str>, Box<str>)>);
+pub struct LabelSet {
+    labels: Vec<(Box<str>, Box<str>)>,
+    /// Whether one of them is among [`SERIES_LABELS`].
+    clashes: bool,
+}
 
-/// Label names that our own families use, so no target may.
-pub const RESERVED_LABELS: &[&str] = &[
-    "target",
+/// On every series of a target, so no label of the target may have the name.
+const IDENTITY_LABEL: &str = "target";
+
+/// Labels that some of our families have of their own. A target may have a label of such a name too: it is on all of
+/// the target's series but those of these families.
+pub const SERIES_LABELS: &[&str] = &[
     "reason",
     "result",
     "phase",
     "le",
     "stat",
-    "quantile",
     "version",
     "cipher",
     "fingerprint_sha256",
@@ -157,8 +163,8 @@ pub enum LabelError {
     Name(String),
     #[error("{0:?} begins with two underscores, which Prometheus keeps for itself")]
     Internal(String),
-    #[error("{0:?} is a label of the exporter's own metrics; choose another name")]
-    Reserved(String),
+    #[error("{0:?} is the label that has the target's name, on every series; choose another name")]
+    Identity(String),
 }
 
 impl LabelSet {
@@ -174,7 +180,11 @@ impl LabelSet {
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(Self(map.into_iter().collect())) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let clashes = map.keys().any(|name| SERIES_LABELS.contains(&&**name));
+        Ok(Self { labels: map.into_iter().collect(), clashes })
     }
 
     /// Whether `name` may be a label of a target.
@@ -187,14 +197,19 @@ impl LabelSet {
         if name.starts_with("__") {
             return Err(LabelError::Internal(name.to_owned()));
         }
-        if RESERVED_LABELS.contains(&name) {
-            return Err(LabelError::Reserved(name.to_owned()));
+        if name == IDENTITY_LABEL {
+            return Err(LabelError::Identity(name.to_owned()));
         }
         Ok(())
     }
 
+    /// Whether some family has a label of its own by the name of one of these.
+    pub fn clashes(&self) -> bool {
+        self.clashes
+    }
+
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        self.labels.iter().map(|(name, value)| (&**name, &**value))
     }
 
     pub fn value(&self, name: &str) -> Option<&str> {
@@ -264,11 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn label_names_follow_prometheus_and_keep_off_ours() {
-        for good in ["team", "_x", "a1", "instance"] {
+    fn label_names_follow_prometheus_and_keep_off_the_target() {
+        for good in ["team", "_x", "a1", "instance", "module", "reason"] {
             assert_eq!(LabelSet::check_name(good), Ok(()), "{good}");
         }
-        for bad in ["", "1a", "a-b", "ü", "a b", "__x", "target", "reason"] {
+        for bad in ["", "1a", "a-b", "ü", "a b", "__x", "target"] {
             assert!(LabelSet::check_name(bad).is_err(), "{bad}");
         }
     }

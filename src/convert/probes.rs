@@ -46,6 +46,19 @@ pub(super) struct Found {
     pub(super) dropped: usize,
 }
 
+/// Labels of blackbox_exporter's families, in the way of a target's.
+const THEIR_LABELS: &[&str] = &[
+    "phase",
+    "version",
+    "cipher",
+    "fingerprint_sha256",
+    "subject",
+    "issuer",
+    "subjectalternative",
+    "serialnumber",
+    "serving_status",
+];
+
 /// Executes one job.
 pub(super) fn add(job: &Job, found: &mut Found, notes: &mut Notes) {
     let discovered = Discovered::of(job);
@@ -92,6 +105,8 @@ struct Outcome {
     /// Sentences about targets that Prometheus does not scrape, or that blackbox_exporter refuses.
     incomplete: BTreeSet<String>,
     renamed: BTreeMap<String, String>,
+    /// Labels that some families of blackbox_exporter's have too.
+    shared: BTreeSet<&'static str>,
     parameters: BTreeSet<String>,
     instance_is_exporter: usize,
 }
@@ -152,6 +167,7 @@ impl Outcome {
                 }
                 self.renamed.insert(name.to_owned(), carried.clone());
             }
+            self.shared.extend(THEIR_LABELS.iter().find(|theirs| **theirs == name));
             public.insert(carried, value.to_owned());
         }
         self.probes.push(Probe {
@@ -175,8 +191,17 @@ impl Outcome {
         }
         for (old, new) in &self.renamed {
             let text = format!(
-                "the label {old} is named {new}, since our own series use that name or it is no plain one; change rules \
-                 that go by it"
+                "the label {old} is named {new}, since target has the target's name on each series, and other names have to be \
+                 plain; change rules that go by it"
+            );
+            note(job.place_of("relabel_configs"), text);
+        }
+        if !self.shared.is_empty() {
+            let names: Vec<&&str> = self.shared.iter().collect();
+            let text = format!(
+                "series with a label {0} of their own keep it, and do not have the target's; Prometheus had theirs as \
+                 exported_{0}, so change rules that go by that",
+                list(&names)
             );
             note(job.place_of("relabel_configs"), text);
         }

@@ -238,16 +238,24 @@ fn a_hostname_is_put_over_what_the_module_has() {
 }
 
 #[test]
-fn labels_that_we_reserve_get_another_name() {
+fn labels_keep_their_names_but_for_target() {
     let keys = "    static_configs:
-      - {targets: [a.example.com], labels: {module: x, exported_module: y, team: web}}
-      - {targets: [b.example.com], labels: {target: x}}
+      - {targets: [a.example.com], labels: {module: x, exported_module: y, team: web, reason: z}}
+      - {targets: [b.example.com], labels: {target: x, exported_target: y}}
+      - {targets: [c.example.com], labels: {phase: x, version: '2'}}
 ";
-    let (_, notes, config) = Case::job(keys).file("blackbox.yml", MODULES).convert();
+    let case = Case::job(keys).file("blackbox.yml", MODULES);
+    let (_, notes, config) = case.convert();
     let labels = |index: usize| -> Vec<(&str, &str)> { config.targets[index].labels.iter().collect() };
-    assert_eq!(labels(0), [("exported_module", "y"), ("exported_module_", "x"), ("job", "web"), ("team", "web")]);
-    assert_eq!(labels(1), [("exported_target", "x"), ("job", "web")]);
+    assert_eq!(
+        labels(0),
+        [("exported_module", "y"), ("job", "web"), ("module", "x"), ("reason", "z"), ("team", "web")]
+    );
+    assert_eq!(labels(1), [("exported_target", "y"), ("exported_target_", "x"), ("job", "web")]);
+    assert_eq!(labels(2), [("job", "web"), ("phase", "x"), ("version", "2")]);
     assert_eq!(notes.len(), 2, "{notes:#?}");
+    assert!(notes.iter().any(|note| note.contains("the label target is named exported_target_, ")), "{notes:#?}");
+    assert!(notes.iter().any(|note| note.contains("series with a label phase and version of their own")), "{notes:#?}");
 }
 
 #[test]
@@ -336,7 +344,7 @@ proptest! {
     #[test]
     fn what_comes_out_loads(
         addresses in proptest::collection::vec(r"[a-z]{1,3}(\.example\.com)?(:[0-9]{1,6})?|https?://[a-z$\{\}@:/?#\[\] ]{0,8}|\PC{0,6}", 1..4),
-        labels in proptest::collection::btree_map(r"[a-z_é]{1,4}|module|__param_hostname|instance|job", r"[a-z$\{\}:,#'\n]{0,6}|\PC{0,4}", 0..4),
+        labels in proptest::collection::btree_map(r"[a-z_é]{1,4}|module|target|phase|__param_hostname|instance|job", r"[a-z$\{\}:,#'\n]{0,6}|\PC{0,4}", 0..4),
         module in "http_2xx|tcp_connect|icmp|\\PC{0,3}",
         modules in r"modules: \{http_2xx: \{prober: http, http: \{body: '[a-z$\{\}]{0,6}'\}\}\}\n|\PC{0,20}",
     ) {

@@ -10,7 +10,8 @@ use crate::telemetry::{StateFileTelemetry, Telemetry};
 pub fn markdown_table() -> String {
     let mut text = String::from(
         "Every series of a target has the label `target` and the target's own labels; the column lists what a \
-         family adds.\n\n| metric | type | labels | sample | meaning |\n|---|---|---|---|---|\n",
+         family adds. A label of the target's by a name in that column is not on the series of that family (on \
+         `probe_expect_info`, the collected one is called `expect_NAME`).\n\n| metric | type | labels | sample | meaning |\n|---|---|---|---|---|\n",
     );
     for family in FAMILIES {
         let labels: Vec<String> = family

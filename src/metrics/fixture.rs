@@ -30,7 +30,7 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-fn labels(pairs: &[(&str, &str)]) -> LabelSet {
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> LabelSet {
     LabelSet::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).unwrap()
 }
 

@@ -149,10 +149,7 @@ impl Page {
         let count = self.targets.len();
         self.label_ends.reserve(count);
         for (row, target) in self.targets.iter().enumerate() {
-            push_label(&mut self.labels, true, "target", target.target.name.as_str());
-            for (name, value) in target.target.labels.iter() {
-                push_label(&mut self.labels, false, name, value);
-            }
+            push_labels(&mut self.labels, target, &[]);
             self.label_ends.push(self.labels.len());
             for column in &mut self.columns {
                 column.set(row, count, column.read.value(target));
@@ -185,6 +182,7 @@ impl Page {
 
     /// Whether the family is finished.
     fn write_columns(&mut self, out: &mut Vec<u8>, family: &Family, columns: std::ops::Range<usize>) -> bool {
+        let mut without = Vec::new();
         let columns = &self.columns[columns];
         if columns.iter().all(|column| column.values.is_empty()) {
             return true;
@@ -198,6 +196,13 @@ impl Page {
                 return false;
             }
             let end = self.label_ends[row];
+            let labels = if self.clashes(row, family) {
+                without.clear();
+                push_labels(&mut without, &self.targets[row], family.labels);
+                &without
+            } else {
+                &self.labels[begin..end]
+            };
             for column in columns {
                 let Some(value) = column.values.get(row).and_then(|cell| cell.value()) else { continue };
                 if !self.headed {
@@ -206,7 +211,7 @@ impl Page {
                 }
                 out.extend_from_slice(name);
                 out.push(b'{');
-                out.extend_from_slice(&self.labels[begin..end]);
+                out.extend_from_slice(labels);
                 out.extend_from_slice(&column.tail);
                 out.extend_from_slice(number.format(value).as_bytes());
                 out.push(b'\n');
@@ -218,13 +223,20 @@ impl Page {
 
     /// Whether the family is finished.
     fn write_lines(&mut self, out: &mut Vec<u8>, family: &Family) -> bool {
+        let mut without = Vec::new();
         for row in self.row..self.targets.len() {
             if out.len() >= Self::PIECE {
                 self.row = row;
                 return false;
             }
             let target = &self.targets[row];
-            let labels = &self.labels[self.label_start(row)..self.label_ends[row]];
+            let labels = if self.clashes(row, family) {
+                without.clear();
+                push_labels(&mut without, target, family.labels);
+                &without
+            } else {
+                &self.labels[self.label_start(row)..self.label_ends[row]]
+            };
             let has_label = |name: &str| name == "target" || target.target.labels.value(name).is_some();
             let mut lines = Lines::new(out, family, &mut self.headed, labels, &has_label).linking(&self.evidence);
             match &family.source {
@@ -240,8 +252,22 @@ impl Page {
         true
     }
 
+    /// Whether the family has a label by the name of one of the target's.
+    fn clashes(&self, row: usize, family: &Family) -> bool {
+        let labels = &self.targets[row].target.labels;
+        labels.clashes() && family.labels.iter().any(|name| labels.value(name).is_some())
+    }
+
     fn label_start(&self, row: usize) -> usize {
         row.checked_sub(1).map_or(0, |before| self.label_ends[before])
+    }
+}
+
+/// The labels of a target but those in `but`: a name twice in one series would make Prometheus refuse the whole page.
+fn push_labels(out: &mut Vec<u8>, target: &TargetSnapshot, but: &[&str]) {
+    push_label(out, true, "target", target.target.name.as_str());
+    for (name, value) in target.target.labels.iter().filter(|(name, _)| !but.contains(name)) {
+        push_label(out, false, name, value);
     }
 }
 

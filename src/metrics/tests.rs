@@ -239,6 +239,40 @@ fn with_labels(name: &str, labels: &[(&str, &str)]) -> TargetSnapshot {
     target
 }
 
+/// The common relabelling `__param_module -> module`, and what else people call their labels.
+#[test]
+fn a_label_of_the_target_is_on_every_series_but_those_that_have_one_of_that_name() {
+    use crate::config::value::SERIES_LABELS;
+
+    let own: BTreeMap<&str, &[&str]> = FAMILIES.iter().map(|family| (family.name, family.labels)).collect();
+    for labels in SERIES_LABELS.iter().map(|name| vec![*name]).chain([SERIES_LABELS.to_vec()]) {
+        let of_target: Vec<(&str, &str)> = labels.iter().map(|name| (*name, "of the target")).collect();
+        let mut snapshot = complete();
+        for target in &mut snapshot.targets {
+            Arc::get_mut(&mut target.target).unwrap().labels = fixture::labels(&of_target);
+        }
+        let plain = parse(&text(complete()));
+        let samples = parse(&text(snapshot));
+        assert_eq!(samples.len(), plain.len());
+        for sample in samples {
+            let family = own.get(sample.name.as_str()).copied().unwrap_or_else(|| {
+                let name = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| sample.name.strip_suffix(suffix));
+                own[name.unwrap()]
+            });
+            for label in &labels {
+                let value = sample.label(label);
+                if family.contains(label) && !sample.name.ends_with("_sum") && !sample.name.ends_with("_count") {
+                    assert_ne!(value, Some("of the target"), "{label} of {}", sample.name);
+                } else if family.contains(label) {
+                    assert_eq!(value, None, "{label} of {}", sample.name);
+                } else if family != ["*"] {
+                    assert_eq!(value, Some("of the target"), "{label} of {}", sample.name);
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_name_and_label_value_comes_back_as_it_was(

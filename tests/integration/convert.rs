@@ -241,9 +241,11 @@ fn rules_that_go_by_job_and_instance_find_their_series() {
 scrape_configs:
   - job_name: pages
     metrics_path: /probe
-    static_configs: [{{targets: ['{address}', '{}'], labels: {{team: web}}}}]
+    params: {{module: [http_2xx]}}
+    static_configs: [{{targets: ['{address}', '{}'], labels: {{team: web, phase: beta}}}}]
     relabel_configs: &blackbox
       - {{source_labels: [__address__], target_label: __param_target}}
+      - {{source_labels: [__param_module], target_label: module}}
       - {{source_labels: [__param_target], target_label: instance}}
       - {{target_label: __address__, replacement: '127.0.0.1:9115'}}
   - job_name: ports
@@ -260,7 +262,9 @@ scrape_configs:
 ";
     let dir = folder(&[("prometheus.yml", &prometheus), ("blackbox.yml", blackbox)]);
     let finished = run(dir.path(), &["convert", "--prometheus=prometheus.yml", "--blackbox=blackbox.yml"]);
-    assert_eq!((finished.code(), finished.stderr.as_str()), (0, "3 targets of 2 jobs, 2 modules.\n"), "{finished:?}");
+    assert_eq!(finished.code(), 1, "{finished:?}");
+    assert!(finished.stderr.contains("series with a label phase of their own keep it"), "{finished:?}");
+    assert_eq!(finished.stderr.lines().count(), 3, "nothing else: {finished:?}");
     let exporter = Exporter::start(&finished.stdout);
     let scrape = scrape_job(&finished.stdout);
     let at = exporter.address.to_string();
@@ -277,6 +281,16 @@ scrape_configs:
         [("pages", &*address, &*page), ("pages", &*url, &*url), ("ports", &*address, &*port)],
         "two have the instance, so they have another name"
     );
+    for (query, count) in [
+        ("probe_success{module=\"http_2xx\", phase=\"beta\"} == 1", 2),
+        ("probe_success{module=\"tcp_connect\"} == 1", 1),
+        ("probe_http_status_code{module=\"http_2xx\", exported_module=\"\"} == 200", 2),
+        ("probe_http_duration_seconds{module=\"http_2xx\", phase=\"connect\"}", 2),
+        ("probe_target_info{module=\"http_2xx\", phase=\"beta\"}", 2),
+        ("probe_success * on (instance, module) group_left (team) probe_target_info{team=\"web\"}", 2),
+    ] {
+        assert_eq!(prometheus.query(query).unwrap().len(), count, "{query}");
+    }
     // By another job, at another time.
     let own = prometheus.wait_until("uptime_exporter_build_info", |series| series.len() == 1);
     assert_eq!((own[0].label("job"), own[0].label("instance")), ("uptime", &*at));

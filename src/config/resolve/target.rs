@@ -15,7 +15,6 @@ use super::{Resolver, address, icmp};
 use crate::config::node::Node;
 use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
 use crate::config::raw::RawTarget;
-use crate::config::tcp::Step as DialogueStep;
 use crate::config::{
     Cadence, Confirm, FanOut, LabelSet, ModuleSettings, ProbeSpec, Select, Target, TargetName, UpWhen, shape,
 };
@@ -125,7 +124,7 @@ pub(super) fn resolve(
         credentials: None,
     };
     let Some(address) = address else { return };
-    let probe = spec(&made, variation, &address, &labels, at, modules, r);
+    let probe = spec(&made, variation, &address, at, modules, r);
     if let (Some((ProbeSpec::Icmp { settings, .. }, _)), Some(cadence)) = (&probe, &cadence)
         && let Some(message) = icmp::too_slow(settings, cadence.timeout())
     {
@@ -340,7 +339,6 @@ fn spec(
     made: &Made,
     mut variation: Variation,
     address: &str,
-    labels: &LabelSet,
     at: &At<'_>,
     modules: &mut Modules,
     r: &mut Resolver<'_>,
@@ -349,31 +347,12 @@ fn spec(
         // The prober takes them from the settings, and they are a part of what those are made from.
         variation.credentials = address::http_url(address).ok().and_then(|(_, credentials)| credentials);
     }
-    if let ModuleSettings::Tcp(settings) = &made.settings {
-        step_labels_clash(&settings.steps, labels, at, r);
-    }
-    if let ModuleSettings::Unix(settings) = &made.settings {
-        step_labels_clash(&settings.steps, labels, at, r);
-    }
     let made = modules.vary(made.clone(), &variation);
     match module::spec_of(&made.settings, address) {
         Ok(spec) => Some((spec, made.hash)),
         Err(message) => {
             r.problems.add(&at.key("target"), message);
             None
-        }
-    }
-}
-
-/// `probe_expect_info` carries the target's labels and those of the step; none may be there twice.
-fn step_labels_clash(steps: &[DialogueStep], labels: &LabelSet, at: &At<'_>, r: &mut Resolver<'_>) {
-    for (index, step) in steps.iter().enumerate() {
-        for (name, _) in &step.labels {
-            if name == "target" || labels.value(name).is_some() {
-                let message =
-                    format!("its query_response[{index}] sets the label {name:?}, which this target has already");
-                r.problems.add(&at.key("module"), message);
-            }
         }
     }
 }

@@ -71,8 +71,7 @@ fn step_labels(raw: Option<Vec<RawStepLabel>>, at: &At<'_>, r: &mut Resolver<'_>
         }
         labels.push((name, value.unwrap_or_default()));
         let (name, _) = &labels[labels.len() - 1];
-        // What our other families use is no matter on `probe_expect_info`; what the target's own labels are is
-        // known, and checked, where a target uses the module.
+        // What the target has already gets another name on `probe_expect_info`.
         if let Err(
             error @ (crate::config::value::LabelError::Name(_) | crate::config::value::LabelError::Internal(_)),
         ) = LabelSet::check_name(name)
