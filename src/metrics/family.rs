@@ -260,17 +260,20 @@ pub static FAMILIES: &[Family] = &[
         source: Kept(Shape::Lines(kept::failures)),
     },
     Family {
-        name: "probe_grpc_duration_seconds",
+        name: "probe_grpc_connection_duration_seconds",
         kind: Gauge,
-        help: "Seconds that each phase of the last gRPC run took.",
+        help: "Seconds that the handshakes of the last gRPC run took; they are a part of the phase check.",
         labels: &["phase"],
         when: "last run reached the phase",
-        source: Run(Each(&[
-            ("resolve", run::grpc_resolve),
-            ("connect", run::grpc_connect),
-            ("tls", run::grpc_tls),
-            ("check", run::grpc_check),
-        ])),
+        source: Run(Each(&[("connect", run::grpc_connect), ("tls", run::grpc_tls)])),
+    },
+    Family {
+        name: "probe_grpc_duration_seconds",
+        kind: Gauge,
+        help: "Seconds that each phase of the last gRPC run took; check is all that comes after the lookup.",
+        labels: &["phase"],
+        when: "last run reached the phase",
+        source: Run(Each(&[("resolve", run::grpc_resolve), ("check", run::grpc_check)])),
     },
     Family {
         name: "probe_grpc_healthcheck_response",
@@ -633,6 +636,14 @@ pub static FAMILIES: &[Family] = &[
         source: Kept(One(kept::up_seconds)),
     },
     Family {
+        name: "probe_websocket_connection_duration_seconds",
+        kind: Gauge,
+        help: "Seconds that the handshakes of the last WebSocket run took; that of TLS is a part of the phase processing.",
+        labels: &["phase"],
+        when: "last run reached the phase",
+        source: Run(Each(&[("connect", run::websocket_connect), ("tls", run::websocket_tls)])),
+    },
+    Family {
         name: "probe_websocket_connection_upgraded",
         kind: Gauge,
         help: "Whether the server of the last run agreed to speak WebSocket (1) or not (0).",
@@ -643,13 +654,12 @@ pub static FAMILIES: &[Family] = &[
     Family {
         name: "probe_websocket_duration_seconds",
         kind: Gauge,
-        help: "Seconds that each phase of the last WebSocket run took.",
+        help: "Seconds that each phase of the last WebSocket run took; processing is TLS and the upgrade.",
         labels: &["phase"],
         when: "last run reached the phase",
         source: Run(Each(&[
             ("resolve", run::websocket_resolve),
             ("connect", run::websocket_connect),
-            ("tls", run::websocket_tls),
             ("processing", run::websocket_processing),
             ("transfer", run::websocket_transfer),
         ])),

@@ -308,3 +308,30 @@ fn a_failed_run_has_the_values_that_rules_of_the_incumbent_go_by() {
     let dns = refused(Detail::Dns(Box::default()));
     assert_eq!(run::dns_query_succeeded(&dns), Some(0.0));
 }
+
+/// `sum by (instance) (probe_grpc_duration_seconds)` is the run, as with the incumbent, and its phases are the
+/// incumbent's.
+#[test]
+fn families_of_the_incumbent_have_its_phases_and_no_others() {
+    let theirs: &[(&str, &[&str])] = &[
+        ("probe_dns_duration_seconds", &["resolve", "connect", "request"]),
+        ("probe_grpc_duration_seconds", &["resolve", "check"]),
+        ("probe_grpc_healthcheck_response", &["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"]),
+        ("probe_http_duration_seconds", &["resolve", "connect", "tls", "processing", "transfer"]),
+        ("probe_icmp_duration_seconds", &["resolve", "setup", "rtt"]),
+        ("probe_websocket_duration_seconds", &["resolve", "connect", "processing", "transfer"]),
+    ];
+    for (name, phases) in theirs {
+        let family = FAMILIES.iter().find(|family| family.name == *name).unwrap();
+        let ours: Vec<&str> = super::page::reads(family).into_iter().filter_map(|(value, _)| value).collect();
+        assert_eq!(ours, *phases, "{name}");
+    }
+    let samples = parse(&text(complete()));
+    let sum = |name: &str, phases: &[&str]| -> f64 {
+        let of = |s: &&Sample| s.name == name && phases.contains(&s.label("phase").unwrap());
+        samples.iter().filter(of).map(|sample| sample.value).sum()
+    };
+    assert_eq!(sum("probe_grpc_duration_seconds", &["check"]), 0.006, "connect, tls and the call");
+    assert_eq!(sum("probe_grpc_connection_duration_seconds", &["connect", "tls"]), 0.003);
+    assert_eq!(sum("probe_websocket_duration_seconds", &["processing"]), 0.005, "tls and the upgrade");
+}

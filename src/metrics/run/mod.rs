@@ -39,6 +39,11 @@ fn seconds(value: Duration) -> f64 {
     value.as_secs_f64()
 }
 
+/// Of those that there are; `None` when none is there.
+fn sum(parts: &[Option<Duration>]) -> Option<f64> {
+    parts.iter().any(Option::is_some).then(|| seconds(parts.iter().flatten().sum()))
+}
+
 /// Unix seconds to the millisecond; finer digits would be noise on every line.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay below 2^53 for 280,000 years")]
 pub(super) fn unix_seconds(time: SystemTime) -> f64 {

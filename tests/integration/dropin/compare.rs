@@ -18,6 +18,7 @@ const OURS: &[&str] = &[
     "probe_icmp_rtt_seconds",
     "probe_ssl_last_chain_expiry_timestamp_seconds",
     "probe_ssl_last_chain_info",
+    "probe_grpc_connection_duration_seconds",
     "probe_tcp_duration_seconds",
     "probe_timeout_seconds",
     "probe_tls_cipher_info",
