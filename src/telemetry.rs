@@ -78,6 +78,21 @@ impl Telemetry {
         let build_info =
             GaugeVec::new(Opts::new("uptime_exporter_build_info", "Always 1; the version as a label."), &["version"])?;
         build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        // Go's names of systems, as dashboards know them. The other labels of the incumbent's speak of a Go program.
+        let goarch = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            "x86" => "386",
+            other => other,
+        };
+        let incumbents_build_info = GaugeVec::new(
+            Opts::new(
+                "blackbox_exporter_build_info",
+                "Always 1; for dashboards that find blackbox_exporters by it. The version is that of uptime_exporter.",
+            ),
+            &["goarch", "goos", "version"],
+        )?;
+        incumbents_build_info.with_label_values(&[goarch, std::env::consts::OS, env!("CARGO_PKG_VERSION")]).set(1.0);
 
         registry.register(Box::new(schedule_lag.clone()))?;
         registry.register(Box::new(runs_skipped.clone()))?;
@@ -91,6 +106,7 @@ impl Telemetry {
         registry.register(Box::new(unknown_modules.clone()))?;
         registry.register(Box::new(render_seconds.clone()))?;
         registry.register(Box::new(build_info))?;
+        registry.register(Box::new(incumbents_build_info))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
 
@@ -161,5 +177,27 @@ mod tests {
     #[test]
     fn registers_without_a_clash() {
         assert!(Telemetry::try_new().is_ok());
+    }
+
+    /// All that blackbox_exporter 0.28 has of its own on `/metrics`, but for what speaks of a Go program.
+    #[test]
+    fn the_incumbents_own_families_are_there() {
+        let families = Telemetry::new().registry.gather();
+        for name in [
+            "blackbox_exporter_build_info",
+            "blackbox_exporter_config_last_reload_success_timestamp_seconds",
+            "blackbox_exporter_config_last_reload_successful",
+            "blackbox_module_unknown_total",
+            #[cfg(target_os = "linux")]
+            "process_cpu_seconds_total",
+            #[cfg(target_os = "linux")]
+            "process_open_fds",
+            #[cfg(target_os = "linux")]
+            "process_resident_memory_bytes",
+            #[cfg(target_os = "linux")]
+            "process_start_time_seconds",
+        ] {
+            assert!(families.iter().any(|family| family.name() == name), "{name}");
+        }
     }
 }

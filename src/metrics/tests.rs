@@ -203,7 +203,7 @@ fn the_exporters_own_families_are_in_their_place() {
         assert!(!FAMILIES.iter().any(|ours| ours.name == name), "{name}");
         assert!(samples.iter().any(|sample| sample.name.starts_with(name)), "{name}");
     }
-    assert!(page.starts_with("# HELP blackbox_exporter_config_last_reload_success_timestamp_seconds "));
+    assert!(page.starts_with("# HELP blackbox_exporter_build_info "));
 }
 
 #[test]

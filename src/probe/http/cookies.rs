@@ -90,6 +90,31 @@ mod tests {
         assert_eq!(sent(&["", "=", ";;;"], home, home, None), None);
     }
 
+    /// A date that is over takes a cookie back, in whatever layout and with whatever day of the week; what is no date
+    /// leaves it for the run.
+    #[test]
+    fn expiry_dates_are_read_in_all_their_layouts() {
+        let home = "http://shop.example.com/";
+        for (expires, kept) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", false),
+            ("Thu, 01-Jan-1970 00:00:01 GMT", false),
+            ("Thu, 01-Jan-70 00:00:01 GMT", false),
+            ("Thursday, 01-Jan-70 00:00:00 GMT", false),
+            ("Thu Jan  1 00:00:00 1970", false),
+            ("Mon, 01 Jan 1970 00:00:00 GMT", false),
+            ("Wed, 31 Dec 1969 23:59:59 GMT", false),
+            ("Mon, 01 Jan 0001 00:00:00 GMT", false),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", true),
+            ("Mon, 31-Dec-9999 23:59:59 GMT", true),
+            ("yesterday", true),
+            ("0", true),
+            ("", true),
+        ] {
+            let cookie = format!("a=1; Path=/; Expires={expires}");
+            assert_eq!(sent(&["a=0; Path=/", &cookie], home, home, None).is_some(), kept, "{expires}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn any_set_cookie_is_survived(line in "[ -~]{0,60}") {

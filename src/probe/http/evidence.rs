@@ -6,6 +6,8 @@ use http::header::{CONTENT_LENGTH, LAST_MODIFIED, LOCATION};
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
+use super::date;
+
 /// Response headers kept as evidence: what says who answered, from which cache, and what to do next. None of them
 /// carries credentials; a Location is kept without user, password and query. Sorted.
 const KEPT: &[&str] = &[
@@ -100,11 +102,9 @@ pub(super) fn version(version: Version) -> Option<f64> {
     }
 }
 
-/// Unix seconds.
+/// Unix seconds, of the first such header.
 pub(super) fn last_modified(headers: &HeaderMap) -> Option<i64> {
-    let time = httpdate::parse_http_date(headers.get(LAST_MODIFIED)?.to_str().ok()?).ok()?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_secs()).ok()
+    date::parse(headers.get(LAST_MODIFIED)?.as_bytes())
 }
 
 #[cfg(test)]
@@ -155,6 +155,8 @@ mod tests {
     fn last_modified_is_unix_seconds() {
         let headers = map(&[("last-modified", b"Tue, 15 Nov 1994 12:45:26 GMT")]);
         assert_eq!(last_modified(&headers), Some(784_903_526));
+        let several = [("last-modified", &b"Mon, 15 Nov 1954 12:45:26 GMT"[..]), ("last-modified", b"x")];
+        assert_eq!(last_modified(&map(&several)), Some(-477_400_474));
         assert_eq!(last_modified(&map(&[("last-modified", b"yesterday")])), None);
     }
 }

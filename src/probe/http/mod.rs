@@ -9,6 +9,7 @@ mod assertion;
 mod body;
 mod client;
 mod cookies;
+mod date;
 mod decode;
 mod dress;
 mod evidence;

@@ -164,6 +164,28 @@ mod tests {
         assert_eq!(validity(&der), Some(Validity { not_before: 1_577_923_200, not_after: 1_893_542_400 }));
     }
 
+    /// `UTCTime` holds 1950 to 2049, `GeneralizedTime` the rest, up to the year 9999 that stands for no end.
+    #[test]
+    fn dates_before_1970_and_far_ahead_are_read() {
+        for (year, unix) in [
+            (1900, -2_208_988_800),
+            (1949, -662_688_000),
+            (1950, -631_152_000),
+            (1969, -31_536_000),
+            (1970, 0),
+            (2049, 2_493_072_000),
+            (2050, 2_524_608_000),
+            (9999, 253_370_764_800),
+        ] {
+            let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            params.not_before = rcgen::date_time_ymd(year, 1, 1);
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            let parsed = parse(certificate.der()).unwrap();
+            assert_eq!((parsed.not_before, parsed.not_after), (unix, unix), "{year}");
+        }
+    }
+
     #[test]
     fn a_serial_keeps_the_zero_nibble_and_drops_zero_bytes() {
         assert_eq!(&*serial(&[0x0a, 0x00]), "0a00");

@@ -113,6 +113,33 @@ async fn the_root_ends_the_chain_too_and_the_latest_of_several_paths_counts() {
 }
 
 #[tokio::test]
+async fn dates_beyond_the_ordinary_are_no_fault_but_those_before_1970_are_a_limit() {
+    let root = Authority::root_with("Old Root", |params| {
+        params.not_before = rcgen::date_time_ymd(1950, 1, 1);
+        params.not_after = rcgen::date_time_ymd(9999, 12, 31);
+    });
+    let years = |from: i32, to: i32| {
+        root.issue_with(&["shop.test"], |params| {
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 12, 31);
+        })
+    };
+    for (from, to) in [(1970, 2049), (1970, 2050), (2000, 9999)] {
+        let (failure, recorder) = handshake(&root.trusted(), years(from, to).server(), "shop.test").await;
+        assert_eq!(failure, None, "{from} to {to}");
+        assert!(recorder.session().unwrap().last_chain_expiry > Some(2_500_000_000), "{to}");
+    }
+    let (failure, recorder) = handshake(&root.trusted(), years(1960, 9999).server(), "shop.test").await;
+    let failure = failure.unwrap();
+    assert_eq!(failure.reason, Reason::TlsUntrusted);
+    assert!(failure.sentence.ends_with("before 1970, which is beyond the limits of this exporter"), "{failure:?}");
+    assert_eq!(recorder.session().unwrap().chain.earliest_expiry, Some(253_402_214_400), "it is shown all the same");
+    let skipping = TlsSettings { insecure_skip_verify: true, ..root.trusted() };
+    let (failure, _) = handshake(&skipping, years(1960, 9999).server(), "shop.test").await;
+    assert_eq!(failure, None);
+}
+
+#[tokio::test]
 async fn an_expired_certificate_is_that_before_all_else() {
     let root = Authority::root("Test Root");
     let expired = root.issue_with(&["shop.test"], |params| params.not_after = rcgen::date_time_ymd(2021, 5, 6));

@@ -382,6 +382,15 @@ fn untrusted(shown: &Shown<'_>, roots: &Roots, now: i64, error: &webpki::Error) 
                 Failure::new(reason, format!("a certificate that issued {} is out of date", quoted(subject)))
             })
         }
+        // What is before 1970 cannot be told from a broken date there.
+        webpki::Error::BadDerTime if chain.certificates.iter().any(|one| one.not_before < 0) => Failure::new(
+            Reason::TlsUntrusted,
+            format!(
+                "the certificate {} or one that issued it is valid from before 1970, which is beyond the limits of this \
+                 exporter",
+                quoted(subject)
+            ),
+        ),
         webpki::Error::CertRevoked => Failure::new(
             Reason::TlsRevoked,
             format!("the certificate {} or one that issued it is on a revocation list", quoted(subject)),

@@ -290,6 +290,21 @@ fn raw() -> Vec<(&'static str, &'static str, Seen)> {
             "HTTP/1.1 200 OK\r\nLast-Modified: Fri, 15 Nov 1994 12:45:26 GMT\r\nContent-Length: 2\r\n\r\nok",
             good(),
         ),
+        (
+            "Last-Modified in odd letters",
+            "HTTP/1.1 200 OK\r\nLast-Modified: tUE,   15  nOV 1994 2:45:26.75   GMT\r\nContent-Length: 2\r\n\r\nok",
+            good(),
+        ),
+        (
+            "Last-Modified on a day of one digit",
+            "HTTP/1.1 200 OK\r\nLast-Modified: Sat, 5 Nov 1994 12:45:26 GMT\r\nContent-Length: 2\r\n\r\nok",
+            good(),
+        ),
+        (
+            "Last-Modified in another zone",
+            "HTTP/1.1 200 OK\r\nLast-Modified: Tuesday, 15-Nov-94 12:45:26 GMT-4\r\nContent-Length: 2\r\n\r\nok",
+            good(),
+        ),
     ]
 }
 
