@@ -23,6 +23,8 @@ pub struct Page {
     /// The label text of every target, one after the other, and where each ends.
     labels: Vec<u8>,
     label_ends: Vec<usize>,
+    /// Which targets have a label by the name of one of some family's; empty when none has.
+    clashing: Vec<bool>,
     columns: Vec<Column>,
     /// What is still to be written, in reverse.
     sections: Vec<Section>,
@@ -108,6 +110,7 @@ impl Page {
             targets: snapshot.targets,
             labels: Vec::new(),
             label_ends: Vec::new(),
+            clashing: Vec::new(),
             columns: Vec::new(),
             sections: Vec::new(),
             row: 0,
@@ -150,6 +153,10 @@ impl Page {
         self.label_ends.reserve(count);
         for (row, target) in self.targets.iter().enumerate() {
             push_labels(&mut self.labels, target, &[]);
+            if target.target.labels.clashes() {
+                self.clashing.resize(count, false);
+                self.clashing[row] = true;
+            }
             self.label_ends.push(self.labels.len());
             for column in &mut self.columns {
                 column.set(row, count, column.read.value(target));
@@ -254,8 +261,8 @@ impl Page {
 
     /// Whether the family has a label by the name of one of the target's.
     fn clashes(&self, row: usize, family: &Family) -> bool {
-        let labels = &self.targets[row].target.labels;
-        labels.clashes() && family.labels.iter().any(|name| labels.value(name).is_some())
+        let has = |name: &&str| self.targets[row].target.labels.value(name).is_some();
+        self.clashing.get(row) == Some(&true) && family.labels.iter().any(has)
     }
 
     fn label_start(&self, row: usize) -> usize {
