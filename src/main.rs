@@ -70,6 +70,11 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         },
     };
     if cli.config_check {
+        let (faults, warnings) = app.findings();
+        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        if !faults.is_empty() {
+            return fail(MISUSED, &faults.to_string());
+        }
         println!("{}: ok, {}", cli.config_file.display(), app.summary());
         return ExitCode::SUCCESS;
     }

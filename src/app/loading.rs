@@ -1,11 +1,11 @@
-//! Config -> probers, whole or not at all.
+//! Config -> probers. What concerns the config as a whole refuses it; what concerns one probe makes its runs fail.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fleet::Wanted;
 use crate::config::probe_endpoint::Modules;
-use crate::config::{self, Config, ConfigErrors, ModuleSettings, ProbeSpec};
+use crate::config::{self, Config, ConfigErrors, ModuleSettings, ProbeSpec, Problem};
 use crate::probe::{Shared, TargetProber, icmp};
 use crate::state::{State, TargetState};
 use crate::vantage::Vantage;
@@ -35,8 +35,8 @@ pub enum LoadError {
     #[error(transparent)]
     Config(ConfigErrors),
     /// Settings that are in order each by itself, but of which no prober can be built.
-    #[error("{}", .0.join("\n"))]
-    Probers(Vec<String>),
+    #[error("{0}")]
+    Anchors(String),
     #[error("loading the config failed: {0}; this is a bug of the exporter")]
     Panicked(#[source] tokio::task::JoinError),
 }
@@ -48,8 +48,7 @@ impl LoadError {
             Self::Config(errors) => {
                 errors.problems().iter().take(ConfigErrors::MAX_PRINTED).map(ToString::to_string).collect()
             }
-            Self::Probers(problems) => problems.clone(),
-            Self::Panicked(_) => vec![self.to_string()],
+            Self::Anchors(_) | Self::Panicked(_) => vec![self.to_string()],
         }
     }
 }
@@ -71,7 +70,6 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
     // keep theirs.
     let shared = Arc::new(Shared::default());
     let mut targets = Vec::with_capacity(config.targets.len());
-    let mut problems = Vec::new();
     for target in &mut config.targets {
         let same = current
             .binary_search_by(|state| state.target().name.cmp(&target.name))
@@ -87,19 +85,22 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
         match TargetProber::new(Arc::clone(target), &shared) {
             Ok(prober) => targets.push(Wanted { target: Arc::clone(target), prober: Some(Arc::new(prober)) }),
             Err(error) => {
-                problems.push(format!("target {:?}: {:#}", target.name.as_str(), anyhow::Error::new(error)));
+                let why = format!("{:#}", anyhow::Error::new(error));
+                config.faults.add(Problem {
+                    file: config.source.path().to_owned(),
+                    line: None,
+                    path: format!("target {:?}", target.name.as_str()),
+                    message: why.clone(),
+                });
+                let prober = TargetProber::faulty(Arc::clone(target), &why, &shared);
+                targets.push(Wanted { target: Arc::clone(target), prober: Some(Arc::new(prober)) });
             }
         }
     }
     config.warnings.extend(missing_privilege(&config));
-    match Vantage::new(&config.anchors, &shared) {
-        Ok(vantage) if problems.is_empty() => {
-            return Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), shared });
-        }
-        Ok(_) => {}
-        Err(error) => problems.push(format!("anchors: {:#}", anyhow::Error::new(error))),
-    }
-    Err(LoadError::Probers(problems))
+    let vantage = Vantage::new(&config.anchors, &shared)
+        .map_err(|error| LoadError::Anchors(format!("anchors: {:#}", anyhow::Error::new(error))))?;
+    Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), shared })
 }
 
 /// ICMP takes privileges, and it is better to hear of them at the start than from the runs. No error: the other targets

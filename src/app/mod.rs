@@ -29,7 +29,7 @@ use tracing::{error, info, warn};
 pub use listen::{BindError, Listener, bind, from_systemd};
 pub use loading::LoadError;
 
-use crate::config::{Config, Target};
+use crate::config::{Config, ConfigErrors, ModuleSettings, Target};
 use crate::metrics::VantageGauge;
 use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
@@ -128,7 +128,13 @@ impl App {
     pub fn summary(&self) -> String {
         let config = &self.loaded.config;
         let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-        format!("{}, {}", plural(config.targets.len(), "target"), plural(config.modules.len(), "module"))
+        let modules = config.modules.values().filter(|module| !matches!(module.settings, ModuleSettings::Unusable(_)));
+        format!("{}, {}", plural(config.targets.len(), "target"), plural(modules.count(), "module"))
+    }
+
+    /// What is wrong with single probes, and remarks on the rest, for `--config.check`.
+    pub fn findings(&self) -> (&ConfigErrors, &[String]) {
+        (&self.loaded.config.faults, &self.loaded.config.warnings)
     }
 
     /// Every target with its prober, in the order of names, for `--once`.
@@ -275,6 +281,9 @@ impl Running {
 
     /// From here on nothing fails and nothing waits, so nothing is half applied.
     fn take_over(&mut self, loaded: Loaded, trigger: &'static str) {
+        for fault in loaded.config.faults.problems().iter().take(ConfigErrors::MAX_PRINTED) {
+            warn!(problem = %fault, "What uses this part of the config cannot be probed; its runs fail.");
+        }
         for warning in &loaded.config.warnings {
             warn!(warning, "The config is good, but may not be what is meant.");
         }

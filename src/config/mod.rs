@@ -169,6 +169,8 @@ pub struct Config {
     pub loaded: Stamp,
     /// How often the dependencies are looked at.
     pub refresh_interval: Duration,
+    /// What is wrong with single modules and targets, whose runs fail; the rest of the config is good.
+    pub faults: ConfigErrors,
     /// What is no error but worth a line in the log.
     pub warnings: Vec<String>,
     /// The main file as read.
@@ -187,6 +189,8 @@ impl Config {
 /// How to probe, without a target.
 #[derive(Clone, Debug)]
 pub struct Module {
+    /// Why every run fails: what is wrong with the module's part of the config.
+    pub fault: Option<Arc<str>>,
     /// Upper bound of a run; `None` is none.
     pub timeout: Option<Duration>,
     pub settings: ModuleSettings,
@@ -205,15 +209,15 @@ pub enum ModuleSettings {
     Grpc(Arc<GrpcSettings>),
     Unix(Arc<UnixSettings>),
     Websocket(Arc<WebsocketSettings>),
-    /// Read and checked, but it cannot be used yet; the sentence says why.
-    NotBuilt(String),
+    /// There is no prober to it; the sentence says why.
+    Unusable(String),
 }
 
 impl Module {
     /// What to do on a run against `target`.
     ///
     /// # Errors
-    /// A sentence (credentials masked): `target` is no address for this prober, or the module cannot be used yet.
+    /// A sentence (credentials masked): `target` is no address for this prober, or the module has none.
     pub fn probe_spec(&self, target: &str) -> Result<ProbeSpec, String> {
         resolve::probe_spec(&self.settings, target)
     }
@@ -247,6 +251,8 @@ pub struct Target {
     /// Upper bounds in seconds, ascending, finite; empty means no `probe_latency_seconds`.
     pub latency_buckets: Arc<[f64]>,
     pub probe: ProbeSpec,
+    /// Why every run fails: what is wrong with the config of its probe.
+    pub fault: Option<Arc<str>>,
     /// What customers may read in place of the name.
     pub display_name: Option<Box<str>>,
     /// A successful run that takes longer is slow; for alerts, not for the verdict.

@@ -140,6 +140,15 @@ impl Positions {
         }
     }
 
+    /// Whether other places of the file may refer to what is at `path`.
+    pub(super) fn has_anchor(&self, path: &KeyPath) -> bool {
+        let mut place = self.root;
+        for step in &path.0 {
+            place = place.and_then(|place| self.child(place, step, Which::Last)).map(|(child, _)| child);
+        }
+        place.is_some_and(|place| self.anchors.values().any(|anchored| *anchored == place))
+    }
+
     fn child(&self, place: usize, step: &Step, which: Which) -> Option<(usize, usize)> {
         const MERGES_FOLLOWED: usize = 16;
         self.child_within(place, step, which, MERGES_FOLLOWED)

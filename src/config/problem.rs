@@ -122,6 +122,10 @@ pub(super) struct Found {
 }
 
 impl Found {
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     fn is_missing(&self) -> bool {
         self.message.starts_with(REQUIRED)
     }
@@ -142,6 +146,10 @@ struct ReportFile {
 pub(super) struct Problems {
     files: Vec<ReportFile>,
     found: Vec<Found>,
+    /// What makes one module unusable and concerns nothing else.
+    faults: Vec<Found>,
+    /// What is no problem at all.
+    notes: Vec<Found>,
     /// Values from the environment, and how the file writes them.
     expansions: HashMap<(FileId, KeyPath), Expansion>,
     /// Every variable that was expanded, by its name.
@@ -170,6 +178,11 @@ impl Problems {
 
     pub(super) fn add(&mut self, at: &At<'_>, message: impl Into<String>) {
         self.add_path(at.file, at.path(), message);
+    }
+
+    /// A problem of one module alone, such as a file that is not there: the config is good without it.
+    pub(super) fn add_fault(&mut self, at: &At<'_>, message: impl Into<String>) {
+        self.faults.push(Found { file: at.file, path: at.path(), line: None, message: message.into(), first: None });
     }
 
     pub(super) fn add_path(&mut self, file: FileId, path: KeyPath, message: impl Into<String>) {
@@ -213,11 +226,57 @@ impl Problems {
         self.found.extend(found);
     }
 
-    /// The report: lines looked up, values of the environment taken out, sorted.
+    /// A remark on a key whose value others may only refer to; it is not made where the value has an anchor.
+    pub(super) fn note_unless_anchored(&mut self, at: &At<'_>, message: String) {
+        let path = at.path();
+        let anchored = self.files[at.file.0].text.as_deref().is_some_and(|text| Positions::new(text).has_anchor(&path));
+        if !anchored {
+            self.notes.push(Found { file: at.file, path, line: None, message, first: None });
+        }
+    }
+
+    /// What is worth a line in the log, as the report has it.
+    pub(super) fn notes(&mut self) -> Vec<String> {
+        let notes = std::mem::take(&mut self.notes);
+        self.report(notes).problems.iter().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn fault_count(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// Takes back the faults since `count`, for a caller that keeps only some of them.
+    pub(super) fn split_off_faults(&mut self, count: usize) -> Vec<Found> {
+        self.faults.split_off(count)
+    }
+
+    pub(super) fn put_back_faults(&mut self, faults: impl IntoIterator<Item = Found>) {
+        self.faults.extend(faults);
+    }
+
+    /// The faults since `count` in one sentence, each with its key.
+    pub(super) fn fault_sentence(&self, count: usize) -> Option<String> {
+        let sentences: Vec<String> =
+            self.faults[count..].iter().map(|fault| format!("{}: {}", fault.path, self.redact(fault))).collect();
+        (!sentences.is_empty()).then(|| sentences.join("; "))
+    }
+
+    /// The report: problems and faults, lines looked up, values of the environment taken out, sorted.
     pub(super) fn into_errors(mut self) -> ConfigErrors {
-        let mut maps: HashMap<FileId, Option<Positions>> = HashMap::new();
-        let mut rows = Vec::with_capacity(self.found.len());
         let mut found = std::mem::take(&mut self.found);
+        found.append(&mut self.faults);
+        self.report(found)
+    }
+
+    /// The faults alone, for a config that is good otherwise.
+    pub(super) fn faults(&mut self) -> ConfigErrors {
+        let faults = std::mem::take(&mut self.faults);
+        self.report(faults)
+    }
+
+    fn report(&self, mut found: Vec<Found>) -> ConfigErrors {
+        let mut maps: HashMap<FileId, Option<Positions>> = HashMap::new();
+        let mut rows = Vec::with_capacity(found.len());
         // A value of the wrong type is left out by the reader, and then missed; the first says it all.
         let places: std::collections::HashSet<_> =
             found.iter().filter(|p| !p.is_missing()).map(|p| (p.file, p.path.clone())).collect();
@@ -314,7 +373,7 @@ impl fmt::Display for Problem {
 }
 
 /// Every problem of a config, by file and line. Printed as one problem a line and a count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
 }
@@ -325,6 +384,14 @@ impl ConfigErrors {
 
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 }
 

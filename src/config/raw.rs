@@ -17,6 +17,14 @@ pub(super) struct DurationText(pub(super) String);
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct SecretText(pub(super) String);
 
+/// A whole number that may be written as a fraction, of which the whole part counts, as Go's reader has it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct WholePart(pub(super) i64);
+
+/// The same as text, for a status or a class of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct StatusText(pub(super) String);
+
 /// Text or `!!binary`.
 #[derive(Debug, Default)]
 pub(super) struct BytesText(pub(super) Vec<u8>);
@@ -213,7 +221,7 @@ pub(super) struct RawModule {
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawHttp {
-    pub(super) valid_status_codes: Option<Vec<String>>,
+    pub(super) valid_status_codes: Option<Vec<StatusText>>,
     pub(super) valid_http_versions: Option<Vec<String>>,
     pub(super) accept_any_response: Option<bool>,
     pub(super) method: Option<String>,
@@ -393,8 +401,8 @@ pub(super) struct RawIcmp {
     pub(super) ip_protocol_fallback: Option<bool>,
     pub(super) source_ip_address: Option<String>,
     pub(super) dont_fragment: Option<bool>,
-    pub(super) payload_size: Option<i64>,
-    pub(super) ttl: Option<i64>,
+    pub(super) payload_size: Option<WholePart>,
+    pub(super) ttl: Option<WholePart>,
     // Ours.
     pub(super) packets: Option<i64>,
     pub(super) packet_interval: Option<DurationText>,

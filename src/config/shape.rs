@@ -95,6 +95,9 @@ impl de::Error for ShapeError {
     }
 }
 
+/// Beyond 2^63 the incumbent takes no number.
+const MOST_WHOLE: f64 = 9_223_372_036_854_775_808.0;
+
 struct Shape<'n, 'a> {
     node: &'n Node,
     at: At<'a>,
@@ -287,6 +290,14 @@ impl<'de> Deserializer<'de> for Shape<'_, '_> {
             }
         } else if name == "SecretText" {
             self.secret = true;
+        } else if matches!(name, "WholePart" | "StatusText")
+            && let Node::Float(value, _) = self.node
+            && value.is_finite()
+            && value.abs() < MOST_WHOLE
+        {
+            #[allow(clippy::cast_possible_truncation)] // Asked for just now.
+            let whole = Node::Int(*value as i128);
+            return visitor.visit_newtype_struct(Shape { node: &whole, ..self });
         }
         visitor.visit_newtype_struct(self)
     }

@@ -116,7 +116,13 @@ impl Draft {
                     continue;
                 }
             };
-            let Err(errors) = Source::new(output, body.as_str()).config() else { return Ok(body) };
+            let errors = match Source::new(output, body.as_str()).config() {
+                Ok(config) => {
+                    self.tell_faults(config.faults.problems(), notes);
+                    return Ok(body);
+                }
+                Err(errors) => errors,
+            };
             if !self.leave_out(errors.problems(), notes) {
                 return Err(errors);
             }
@@ -169,6 +175,20 @@ impl Draft {
             }
         }
         progress
+    }
+
+    /// What is wrong with modules that are good enough to start with.
+    fn tell_faults(&self, faults: &[Problem], notes: &mut Notes) {
+        for name in self.modules.names() {
+            let path = module_path(name);
+            for fault in faults {
+                if fault.path.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')) {
+                    let why = sentence(fault, &path);
+                    let text = format!("module {name}: {why}; it is carried over, and fails until that is put right");
+                    notes.add(self.modules.place(name), None, text);
+                }
+            }
+        }
     }
 
     fn leave_out_module(&mut self, name: &str, why: &str, notes: &mut Notes) {

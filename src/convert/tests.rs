@@ -172,7 +172,7 @@ fn a_module_that_we_refuse_takes_its_targets_with_it() {
   # ours
   ours:
     prober: http
-    http: {preferred_ip_protocol: ipv4, folow: 1}
+    http: {fail_if_ssl: perhaps, folow: 1}
   # the usual
   http_2xx: {prober: http}
 ";
@@ -185,12 +185,32 @@ fn a_module_that_we_refuse_takes_its_targets_with_it() {
     assert_eq!(names(&config), ["d.example.com"]);
     assert_eq!(notes.len(), 3, "{notes:#?}");
     assert!(notes[0].contains("the module nobody of 1 target is not in "), "{notes:#?}");
-    assert!(notes[1].starts_with("blackbox.yml:3: module ours: http.folow: unknown key; "), "{notes:#?}");
-    assert!(notes[1].contains("\"ipv4\" is neither ip4 nor ip6"), "{notes:#?}");
+    assert!(
+        notes[1].starts_with("blackbox.yml:3: module ours: http.fail_if_ssl: expected true or false"),
+        "{notes:#?}"
+    );
+    assert!(notes[1].contains(" and http.folow: unknown key; "), "{notes:#?}");
     assert!(notes[1].ends_with("; it is left out, and 2 targets with it"), "{notes:#?}");
     assert!(notes.iter().any(|note| note.contains("https://x y/: target: ")), "{notes:#?}");
-    let commented = "  # ours\n  #   ours:\n  #     prober: http\n  #     http: {preferred_ip_protocol: ipv4, folow: 1}\n  # the usual\n  http_2xx:";
+    let commented = "  # ours\n  #   ours:\n  #     prober: http\n  #     http: {fail_if_ssl: perhaps, folow: 1}\n  # the usual\n  http_2xx:";
     assert!(text.contains(commented), "{text}");
+}
+
+#[test]
+fn a_module_that_would_start_and_fail_is_carried_over_and_told() {
+    let blackbox = "modules:
+  base: &base {timeout: 3s}
+  http_2xx:
+    <<: *base
+    prober: http
+    http: {basic_auth: {username: a, password_file: nowhere/password}}
+";
+    let (text, notes, config) = Case::job(TARGET).file("blackbox.yml", blackbox).convert();
+    assert!(text.contains("password_file: nowhere/password"), "{text}");
+    assert_eq!(config.targets.len(), 1);
+    assert_eq!(notes.len(), 1, "{notes:#?}");
+    assert!(notes[0].contains("module http_2xx: http.basic_auth.password_file: "), "{notes:#?}");
+    assert!(notes[0].ends_with("; it is carried over, and fails until that is put right"), "{notes:#?}");
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
         confirm: Confirm { failures: NonZeroU32::new(2).unwrap(), retry_interval: ms(2000) },
         latency_buckets: buckets.into(),
         probe,
+        fault: None,
         display_name: None,
         slow_threshold: None,
         slo: None,

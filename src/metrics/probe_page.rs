@@ -147,7 +147,7 @@ fn probers(module: &ModuleSettings) -> Option<Probers> {
         ModuleSettings::Icmp(_) => Icmp,
         ModuleSettings::Grpc(_) => Grpc,
         ModuleSettings::Websocket(_) => Websocket,
-        ModuleSettings::NotBuilt(_) => return None,
+        ModuleSettings::Unusable(_) => return None,
     })
 }
 

@@ -47,6 +47,22 @@ pub struct Observation {
     pub addresses: Box<[AddressRun]>,
 }
 
+impl Observation {
+    /// A run that did not come to pass, and says nothing about the target.
+    pub fn not_begun(timeout: Duration, sentence: impl Into<Box<str>>) -> Self {
+        Self {
+            started: SystemTime::now(),
+            elapsed: Duration::ZERO,
+            timeout,
+            outcome: Outcome::Down(Failure::new(Reason::Internal, sentence)),
+            resolution: None,
+            tls: None,
+            detail: Detail::None,
+            addresses: Box::default(),
+        }
+    }
+}
+
 /// One run at one of several addresses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AddressRun {

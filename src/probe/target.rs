@@ -10,7 +10,8 @@ use crate::observation::{Diagnosis, Observation};
 
 /// A target's prober, and what it takes to make others like it.
 pub struct TargetProber {
-    prober: Prober,
+    /// Or why every run fails.
+    prober: Result<Prober, Arc<str>>,
     target: Arc<Target>,
     shared: Arc<Shared>,
 }
@@ -19,15 +20,31 @@ impl TargetProber {
     /// # Errors
     /// Settings of which no prober can be built.
     pub fn new(target: Arc<Target>, shared: &Arc<Shared>) -> Result<Self, ProberError> {
-        Ok(Self { prober: Prober::new(&target.probe, shared)?, target, shared: Arc::clone(shared) })
+        let prober = match &target.fault {
+            None => Ok(Prober::new(&target.probe, shared)?),
+            Some(why) => Err(Arc::clone(why)),
+        };
+        Ok(Self { prober, target, shared: Arc::clone(shared) })
+    }
+
+    /// A target whose runs all fail, and `why`.
+    pub fn faulty(target: Arc<Target>, why: &str, shared: &Arc<Shared>) -> Self {
+        Self { prober: Err(why.into()), target, shared: Arc::clone(shared) }
     }
 }
 
 impl Probe for TargetProber {
     async fn run(&self, deadline: Instant) -> Observation {
+        let prober = match &self.prober {
+            Ok(prober) => prober,
+            Err(why) => {
+                let timeout = deadline.saturating_duration_since(Instant::now());
+                return Observation::not_begun(timeout, &**why);
+            }
+        };
         match &self.target.fan_out {
-            None => self.prober.run(deadline).await,
-            Some(wanted) => fan_out::run(&self.prober, &self.target.probe, *wanted, &self.shared, deadline).await,
+            None => prober.run(deadline).await,
+            Some(wanted) => fan_out::run(prober, &self.target.probe, *wanted, &self.shared, deadline).await,
         }
     }
 
@@ -37,7 +54,7 @@ impl Probe for TargetProber {
         last_good: Option<&Observation>,
         deadline: Instant,
     ) -> Option<Diagnosis> {
-        if !self.target.diagnose {
+        if !self.target.diagnose || self.prober.is_err() {
             return None;
         }
         diagnose::diagnose(&self.target.probe, &self.shared, failed, last_good, deadline).await

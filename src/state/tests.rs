@@ -46,6 +46,7 @@ pub(crate) fn target_with(
             settings: Arc::new(settings),
             address: HostPort { host: "127.0.0.1".to_owned(), port: 9 },
         },
+        fault: None,
         display_name: None,
         slow_threshold: None,
         slo: None,

@@ -10,6 +10,7 @@ mod convert;
 mod dropin;
 mod evidence;
 mod exposition;
+mod faulty;
 mod icmp;
 mod limits;
 mod old_tls;

@@ -60,8 +60,8 @@ fn basic(raw: RawBasicAuth, at: &At<'_>, r: &mut Resolver<'_>) -> Option<HttpAut
     let password = one_of(password, password_file, password_ref, ["password", "password_file", "password_ref"], at, r)?;
     let username = username.map(|name| name.expose().to_owned()).unwrap_or_default();
     if username.contains(':') {
-        r.problems.add(&at.key("username"), "has a colon, which basic authentication cannot carry (RFC 7617)");
-        return None;
+        let message = "has a colon, behind which a server takes the rest as the password (RFC 7617)";
+        r.warn(&at.key("username"), message);
     }
     Some(HttpAuth::Basic { username, password: password.unwrap_or_else(|| Secret::new("")) })
 }
@@ -74,18 +74,24 @@ fn header(raw: RawAuthorization, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Ht
     if scheme.eq_ignore_ascii_case("basic") {
         r.problems.add(&at.key("type"), "is \"basic\"; write basic_auth with username and password instead");
         good = false;
-    } else if scheme.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        r.problems.add(&at.key("type"), format!("{:?} is not one word such as Bearer", shorten(&scheme)));
+    } else if scheme.contains(char::is_control) {
+        let message = format!("{:?} has a control character, which no header can carry", shorten(&scheme));
+        r.problems.add_fault(&at.key("type"), message);
         good = false;
+    } else if scheme.contains(char::is_whitespace) {
+        r.warn(&at.key("type"), &format!("{:?} is not one word such as Bearer", shorten(&scheme)));
     }
     let names = ["credentials", "credentials_file", "credentials_ref"];
     let credentials = one_of(credentials, credentials_file, credentials_ref, names, at, r)?;
-    let Some(credentials) = credentials else {
-        r.problems.add(&at.key("credentials"), "is required; give credentials or credentials_file");
-        return None;
-    };
+    let credentials = credentials.unwrap_or_else(|| {
+        r.warn(
+            &at.key("credentials"),
+            "is missing, so the header has no more than its type; give it, or credentials_file",
+        );
+        Secret::new("")
+    });
     if http::HeaderValue::from_bytes(credentials.expose().as_bytes()).is_err() {
-        r.problems.add(at, "the credentials have a control character, which no header can carry");
+        r.problems.add_fault(at, "the credentials have a control character, which no header can carry");
         good = false;
     }
     good.then_some(HttpAuth::Header { scheme, credentials })
@@ -119,13 +125,14 @@ pub(super) fn one_of(
 /// The content of a file, trimmed as the incumbent does.
 pub(super) fn secret_file(file: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Secret> {
     let bytes = r.files.read(file, at, &mut r.problems)?;
-    let problem = match std::str::from_utf8(&bytes).map(str::trim) {
-        Ok("") => "is empty; a secret is wanted",
-        Ok(text) => return Some(Secret::new(text)),
-        Err(_) => "is not UTF-8",
+    let Ok(text) = std::str::from_utf8(&bytes).map(str::trim) else {
+        r.problems.add_fault(at, format!("{file} is not UTF-8"));
+        return None;
     };
-    r.problems.add(at, format!("{file} {problem}"));
-    None
+    if text.is_empty() {
+        r.warn(at, &format!("{file} is empty, and so is what is sent"));
+    }
+    Some(Secret::new(text))
 }
 
 pub(super) fn proxy(keys: ProxyKeys, at: &At<'_>, r: &mut Resolver<'_>) -> ProxySettings {
@@ -170,7 +177,7 @@ fn proxy_address(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<url::U
         },
         Err(error) => format!("{} is not a URL: {error}", shown()),
     };
-    r.problems.add(at, problem);
+    r.problems.add_fault(at, problem);
     None
 }
 
@@ -190,7 +197,7 @@ fn environment_proxy(connect_headers: http::HeaderMap, at: &At<'_>, r: &mut Reso
                 Some(Box::new(url))
             }
             Ok(_) | Err(_) => {
-                r.problems.add(at, format!("the environment variable {} holds no proxy's URL", names[0]));
+                r.problems.add_fault(at, format!("the environment variable {} holds no proxy's URL", names[0]));
                 None
             }
         }
@@ -207,7 +214,7 @@ fn connect_headers(raw: Option<Entries<Vec<SecretText>>>, at: &At<'_>, r: &mut R
     let raw = raw.map(|raw| raw.0).unwrap_or_default();
     let count: usize = raw.iter().map(|(_, values)| values.len()).sum();
     if count > MAX_HEADERS {
-        r.problems.add(at, format!("has {count} headers; at most {MAX_HEADERS} are sent"));
+        r.problems.add_fault(at, format!("has {count} headers; at most {MAX_HEADERS} are sent"));
         return headers;
     }
     for (name, values) in raw {

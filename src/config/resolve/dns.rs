@@ -35,22 +35,23 @@ pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) -> DnsSettings
         .unwrap_or_default()
         .iter()
         .enumerate()
-        .filter_map(|(index, text)| number(text, RCODES, "an rcode", &at.key("valid_rcodes").index(index), r))
+        .filter_map(|(index, text)| match number(text, RCODES, "an rcode") {
+            Ok(number) => Some(number),
+            Err(message) => {
+                // Found in each run by blackbox_exporter, and not before.
+                r.problems.add_fault(&at.key("valid_rcodes").index(index), message);
+                None
+            }
+        })
         .collect();
     DnsSettings {
         ip: r.ip(preferred_ip_protocol, ip_protocol_fallback, at),
         source_address: r.source_address(source_ip_address, at),
         query_name: name(query_name, &at.key("query_name"), r),
         transport: transport(transport_protocol, over_tls, at, r),
-        tls: tls::tls(tls_config, &at.key("tls_config"), r),
-        query_type: query_type
-            .filter(|text| !text.is_empty())
-            .and_then(|text| number(&text, TYPES, "a record type", &at.key("query_type"), r))
-            .unwrap_or(ANY),
-        query_class: query_class
-            .filter(|text| !text.is_empty())
-            .and_then(|text| number(&text, CLASSES, "a class", &at.key("query_class"), r))
-            .unwrap_or(IN),
+        tls: tls::tls_where(over_tls, "dns_over_tls: true", tls_config, &at.key("tls_config"), r),
+        query_type: number_or(ANY, query_type, TYPES, "a record type", &at.key("query_type"), r),
+        query_class: number_or(IN, query_class, CLASSES, "a class", &at.key("query_class"), r),
         recursion_desired: recursion_desired.unwrap_or(true),
         valid_rcodes: if valid_rcodes.is_empty() { vec![0] } else { valid_rcodes },
         answer: rules(validate_answer_rrs, &at.key("validate_answer_rrs"), r),
@@ -83,7 +84,7 @@ fn transport(raw: Option<String>, over_tls: bool, at: &At<'_>, r: &mut Resolver<
         Some("tcp") => DnsTransport::Tcp,
         Some(other) => {
             let message = format!("{:?} is not a transport; known are udp and tcp", shorten(other));
-            r.problems.add(&at.key("transport_protocol"), message);
+            r.problems.add_fault(&at.key("transport_protocol"), message);
             DnsTransport::Udp
         }
     };
@@ -91,7 +92,7 @@ fn transport(raw: Option<String>, over_tls: bool, at: &At<'_>, r: &mut Resolver<
         return transport;
     }
     if transport != DnsTransport::Tcp {
-        r.problems.add(&at.key("dns_over_tls"), "needs transport_protocol: tcp");
+        r.problems.add_fault(&at.key("dns_over_tls"), "needs transport_protocol: tcp");
     }
     DnsTransport::Tls
 }
@@ -117,17 +118,33 @@ fn rules(raw: Option<RawRecordRules>, at: &At<'_>, r: &mut Resolver<'_>) -> Reco
         r.warn(&at.key("fail_if_all_match_regexp"), message);
     }
     RecordRules {
-        fail_if_matches: r.patterns(fail_if_matches_regexp, &at.key("fail_if_matches_regexp")),
-        fail_if_all_match: r.patterns(fail_if_all_match_regexp, &at.key("fail_if_all_match_regexp")),
-        fail_if_not_matches: r.patterns(fail_if_not_matches_regexp, &at.key("fail_if_not_matches_regexp")),
-        fail_if_none_matches: r.patterns(fail_if_none_matches_regexp, &at.key("fail_if_none_matches_regexp")),
+        fail_if_matches: r.late_patterns(fail_if_matches_regexp, &at.key("fail_if_matches_regexp")),
+        fail_if_all_match: r.late_patterns(fail_if_all_match_regexp, &at.key("fail_if_all_match_regexp")),
+        fail_if_not_matches: r.late_patterns(fail_if_not_matches_regexp, &at.key("fail_if_not_matches_regexp")),
+        fail_if_none_matches: r.late_patterns(fail_if_none_matches_regexp, &at.key("fail_if_none_matches_regexp")),
     }
 }
 
+/// The number that a name stands for; `default` when there is no name.
+fn number_or(
+    default: u16,
+    raw: Option<String>,
+    known: &[(&str, u16)],
+    what: &str,
+    at: &At<'_>,
+    r: &mut Resolver<'_>,
+) -> u16 {
+    let Some(text) = raw.filter(|text| !text.is_empty()) else { return default };
+    number(&text, known, what).unwrap_or_else(|message| {
+        r.problems.add(at, message);
+        default
+    })
+}
+
 /// The number that a name stands for.
-fn number(text: &str, known: &[(&str, u16)], what: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<u16> {
+fn number(text: &str, known: &[(&str, u16)], what: &str) -> Result<u16, String> {
     if let Some((_, number)) = known.iter().find(|(name, _)| *name == text) {
-        return Some(*number);
+        return Ok(*number);
     }
     let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
     let shown = shorten(text);
@@ -136,6 +153,5 @@ fn number(text: &str, known: &[(&str, u16)], what: &str, at: &At<'_>, r: &mut Re
         None if names.len() <= 6 => format!("known are {}", list_of(&names)),
         None => format!("known are such as {}", list_of(&names[..4])),
     };
-    r.problems.add(at, format!("{shown:?} is not {what}; {hint}"));
-    None
+    Err(format!("{shown:?} is not {what}; {hint}"))
 }

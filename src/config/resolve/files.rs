@@ -41,10 +41,10 @@ impl Files {
         &self.base
     }
 
-    /// The content of a file that the key at `at` names.
+    /// The content of a file that the key at `at` of a module names.
     pub(super) fn read(&mut self, written: &str, at: &At<'_>, problems: &mut Problems) -> Option<Arc<[u8]>> {
         if written.trim().is_empty() {
-            problems.add(at, "is empty; name a file");
+            problems.add_fault(at, "is empty; name a file");
             return None;
         }
         let path = self.locate(written);
@@ -54,7 +54,9 @@ impl Files {
                 Some(content)
             }
             Err(message) => {
-                problems.add(at, format!("{} {message}", path.display()));
+                // The other folder where it may appear.
+                self.look(Path::new(written));
+                problems.add_fault(at, format!("{} {message}", path.display()));
                 None
             }
         }

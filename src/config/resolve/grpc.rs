@@ -11,11 +11,12 @@ use crate::config::{DnsServers, GrpcSettings};
 
 pub(super) fn grpc(raw: RawGrpc, at: &At<'_>, r: &mut Resolver<'_>) -> GrpcSettings {
     let RawGrpc { preferred_ip_protocol, ip_protocol_fallback, service, tls: with_tls, tls_config, metadata } = raw;
-    let tls = tls::tls(tls_config, &at.key("tls_config"), r);
+    let with_tls = with_tls.unwrap_or(false);
+    let tls = tls::tls_where(with_tls, "tls: true", tls_config, &at.key("tls_config"), r);
     GrpcSettings {
         service: service.unwrap_or_default(),
         metadata: metadata_of(metadata, &at.key("metadata"), r),
-        tls: with_tls.unwrap_or(false).then_some(tls),
+        tls: with_tls.then_some(tls),
         ip: r.ip(preferred_ip_protocol, ip_protocol_fallback, at),
         dns_servers: DnsServers::System,
     }
@@ -28,20 +29,20 @@ fn metadata_of(raw: Option<Entries<Vec<SecretText>>>, at: &At<'_>, r: &mut Resol
     let count: usize = raw.iter().map(|(_, values)| values.len()).sum();
     let mut headers = HeaderMap::new();
     if count > MOST {
-        r.problems.add(at, format!("has {count} values; at most {MOST} are sent"));
+        r.problems.add_fault(at, format!("has {count} values; at most {MOST} are sent"));
         return headers;
     }
     for (name, values) in raw {
         let at = at.key(&name);
         let lower = name.to_ascii_lowercase();
         let Ok(header) = HeaderName::from_bytes(lower.as_bytes()) else {
-            r.problems.add(&at, format!("{:?} is not a name that metadata can have", shorten(&name)));
+            r.problems.add_fault(&at, format!("{:?} is not a name that metadata can have", shorten(&name)));
             continue;
         };
         // The protocol's own headers.
         let connection = ["connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"];
         if lower.starts_with("grpc-") || connection.contains(&lower.as_str()) {
-            r.problems.add(&at, "cannot be set; the protocol itself uses it");
+            r.warn(&at, "is left out: the protocol itself uses it");
             continue;
         }
         for (index, SecretText(value)) in values.into_iter().enumerate() {
@@ -52,9 +53,9 @@ fn metadata_of(raw: Option<Entries<Vec<SecretText>>>, at: &At<'_>, r: &mut Resol
                     headers.append(header.clone(), value);
                 }
                 // The value may be secret.
-                Err(_) => {
-                    r.problems.add(&at.index(index), "has a character that metadata cannot carry; end the name in -bin")
-                }
+                Err(_) => r
+                    .problems
+                    .add_fault(&at.index(index), "has a character that metadata cannot carry; end the name in -bin"),
             }
         }
     }

@@ -8,7 +8,7 @@ use super::{Resolver, auth, cel, tls};
 use crate::config::http::{BodyRule, CelRule, Compression, FailIf, HeaderRule, HttpSettings, HttpVersion, StatusRange};
 use crate::config::masked::names_a_secret;
 use crate::config::problem::{At, list_of, nearest, shorten};
-use crate::config::raw::{BytesText, Entries, RawHeaderMatch, RawHeaderValues, RawHttp};
+use crate::config::raw::{BytesText, Entries, RawHeaderMatch, RawHeaderValues, RawHttp, StatusText};
 use crate::config::{DnsServers, units};
 
 /// Headers that the incumbent's `http_headers` may not set.
@@ -32,6 +32,8 @@ const RESERVED_HEADERS: &[&str] = &[
     "x-amz-security-token",
     "x-amz-content-sha256",
 ];
+
+const TWICE: &str = "this header is given twice, as case makes no difference; the last one counts";
 
 /// Servers take about a hundred; the map of the `http` crate panics at 32768.
 pub(super) const MAX_HEADERS: usize = 256;
@@ -91,7 +93,7 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSetti
     let compression = compression.and_then(|text| self::compression(&text, &at.key("compression"), r));
     let mut host = None;
     let mut map = self::headers(headers, &mut host, compression, &at.key("headers"), r);
-    add_header_values(http_headers, &mut map, &at.key("http_headers"), r);
+    add_header_values(http_headers, RESERVED_HEADERS, &mut map, &at.key("http_headers"), r);
     if !map.contains_key(http::header::USER_AGENT) {
         let ours = HeaderValue::from_static(concat!("uptime_exporter/", env!("CARGO_PKG_VERSION")));
         map.insert(http::header::USER_AGENT, ours);
@@ -99,7 +101,7 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSetti
 
     let (fail_if_ssl, fail_if_not_ssl) = (fail_if_ssl.unwrap_or(false), fail_if_not_ssl.unwrap_or(false));
     if fail_if_ssl && fail_if_not_ssl {
-        r.problems.add(&at.key("fail_if_not_ssl"), "together with fail_if_ssl nothing can pass; keep one of them");
+        r.warn(&at.key("fail_if_not_ssl"), "together with fail_if_ssl nothing can pass; keep one of them");
     }
     let follow_redirects = match (follow_redirects, no_follow_redirects) {
         // The old key wins over the new one, as with the incumbent.
@@ -137,10 +139,8 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSetti
         Some(true) => vec![any],
         Some(false) | None => status_codes(valid_status_codes, &at.key("valid_status_codes"), r),
     };
-    let valid_http_versions = versions(valid_http_versions, &at.key("valid_http_versions"), r);
-    if let Some(message) = versions_at_odds(&valid_http_versions, enable_http3 == Some(true)) {
-        r.problems.add(&at.key("valid_http_versions"), message);
-    }
+    let valid_http_versions =
+        versions(valid_http_versions, enable_http3 == Some(true), &at.key("valid_http_versions"), r);
     HttpSettings {
         valid_status_codes,
         valid_http_versions,
@@ -184,18 +184,28 @@ fn versions_at_odds(valid: &[HttpVersion], http3: bool) -> Option<&'static str> 
     }
 }
 
-fn status_codes(raw: Option<Vec<String>>, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<StatusRange> {
+/// Codes that no response has are taken, and are never met, as with the incumbent.
+fn status_codes(raw: Option<Vec<StatusText>>, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<StatusRange> {
     let mut ranges = Vec::new();
-    for (index, text) in raw.unwrap_or_default().iter().enumerate() {
+    for (index, StatusText(text)) in raw.unwrap_or_default().iter().enumerate() {
         let trimmed = text.trim();
         let class = match trimmed.as_bytes() {
             [digit @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => Some(u16::from(digit - b'0') * 100),
             _ => None,
         };
-        match (class, trimmed.parse::<u16>()) {
+        match (class, trimmed.parse::<i64>()) {
             (Some(first), _) => ranges.push(StatusRange { first, last: first + 99 }),
-            (None, Ok(code @ 100..=999)) => ranges.push(StatusRange { first: code, last: code }),
-            (None, _) => r.problems.add(
+            (None, Ok(code)) => {
+                if !(100..=999).contains(&code) {
+                    r.warn(
+                        &at.index(index),
+                        &format!("{code} is a status that no response has; they are from 100 to 999"),
+                    );
+                }
+                let code = u16::try_from(code).unwrap_or(0);
+                ranges.push(StatusRange { first: code, last: code });
+            }
+            (None, Err(_)) => r.problems.add(
                 &at.index(index),
                 format!("{:?} is neither a status from 100 to 999 nor a class such as 2xx", shorten(text)),
             ),
@@ -204,9 +214,10 @@ fn status_codes(raw: Option<Vec<String>>, at: &At<'_>, r: &mut Resolver<'_>) -> 
     ranges
 }
 
-fn versions(raw: Option<Vec<String>>, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<HttpVersion> {
+fn versions(raw: Option<Vec<String>>, http3: bool, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<HttpVersion> {
     let mut versions = Vec::new();
-    for (index, text) in raw.unwrap_or_default().iter().enumerate() {
+    let texts = raw.unwrap_or_default();
+    for (index, text) in texts.iter().enumerate() {
         let version = match text.trim().strip_prefix("HTTP/").unwrap_or(text.trim()) {
             "1.0" | "1" => HttpVersion::Http10,
             "1.1" => HttpVersion::Http11,
@@ -214,12 +225,24 @@ fn versions(raw: Option<Vec<String>>, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<
             "3" | "3.0" => HttpVersion::Http3,
             _ => {
                 let known = "versions are HTTP/1.0, HTTP/1.1, HTTP/2 (or HTTP/2.0) and HTTP/3 (or HTTP/3.0)";
-                r.problems.add(&at.index(index), format!("{:?} is not an HTTP version; {known}", shorten(text)));
+                r.warn(&at.index(index), &format!("{:?} is not an HTTP version; {known}", shorten(text)));
                 continue;
             }
         };
         if !versions.contains(&version) {
             versions.push(version);
+        }
+    }
+    if versions.is_empty() && !texts.is_empty() {
+        r.problems.add_fault(at, "has no HTTP version in it, so that no answer has one of them");
+    }
+    if let Some(message) = versions_at_odds(&versions, http3) {
+        // The spellings by which the incumbent knows them; others are versions that it never meets.
+        let refused: &[&str] = if http3 { &["HTTP/2.0", "HTTP/1.1"] } else { &["HTTP/3.0"] };
+        if texts.iter().any(|text| refused.contains(&text.as_str())) {
+            r.problems.add(at, message);
+        } else {
+            r.problems.add_fault(at, message);
         }
     }
     versions
@@ -229,10 +252,11 @@ fn method(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> http::Metho
     let Some(text) = raw.filter(|text| !text.is_empty()) else { return http::Method::GET };
     match http::Method::from_bytes(text.as_bytes()) {
         Ok(http::Method::CONNECT) => {
-            r.problems.add(at, "CONNECT asks for a tunnel, not for an answer; to probe through a proxy set proxy_url");
+            r.problems
+                .add_fault(at, "CONNECT asks for a tunnel, not for an answer; to probe through a proxy set proxy_url");
         }
         Ok(method) => return method,
-        Err(_) => r.problems.add(at, format!("{:?} is not an HTTP method such as GET or POST", shorten(&text))),
+        Err(_) => r.problems.add_fault(at, format!("{:?} is not an HTTP method such as GET or POST", shorten(&text))),
     }
     http::Method::GET
 }
@@ -247,7 +271,7 @@ fn compression(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Compress
         _ => {
             let known = ["gzip", "br", "deflate", "identity"];
             let hint = nearest(text, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            r.problems.add(at, format!("{:?} is not one of {}{hint}", shorten(text), list_of(&known)));
+            r.problems.add_fault(at, format!("{:?} is not one of {}{hint}", shorten(text), list_of(&known)));
             None
         }
     }
@@ -290,7 +314,7 @@ fn headers(
     let mut headers = HeaderMap::new();
     let raw = raw.map(|raw| raw.0).unwrap_or_default();
     if raw.len() > MAX_HEADERS {
-        r.problems.add(at, format!("has {} headers; at most {MAX_HEADERS} are sent", raw.len()));
+        r.problems.add_fault(at, format!("has {} headers; at most {MAX_HEADERS} are sent", raw.len()));
         return headers;
     }
     for (name, value) in raw {
@@ -299,9 +323,9 @@ fn headers(
         if name == http::header::HOST {
             let text = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
             if text.is_empty() || text.contains(|c: char| c.is_whitespace() || "/@?#".contains(c)) {
-                r.problems.add(&at, format!("{:?} is not a host or host:port", shorten(&text)));
+                r.problems.add_fault(&at, format!("{:?} is not a host or host:port", shorten(&text)));
             } else if host.replace(text).is_some() {
-                r.problems.add(&at, "this header is given twice; case makes no difference");
+                r.warn(&at, TWICE);
             }
             continue;
         }
@@ -322,7 +346,7 @@ fn headers(
             value.set_sensitive(true);
         }
         if headers.insert(name, value).is_some() {
-            r.problems.add(&at, "this header is given twice; case makes no difference");
+            r.warn(&at, TWICE);
         }
     }
     headers
@@ -341,14 +365,14 @@ pub(super) fn header_pair(
         Err(_) => {
             let message = "has a control character, such as a line break, which no header can carry";
             match index {
-                Some(index) => r.problems.add(&at.index(index), message),
-                None => r.problems.add(at, message),
+                Some(index) => r.problems.add_fault(&at.index(index), message),
+                None => r.problems.add_fault(at, message),
             }
             None
         }
     };
     let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-        r.problems.add(at, "is not a header name; letters, digits and dashes make one");
+        r.problems.add_fault(at, "is not a header name; letters, digits and dashes make one");
         return None;
     };
     Some((name, value?))
@@ -357,6 +381,7 @@ pub(super) fn header_pair(
 /// Headers with values that may be secret or come from files.
 pub(super) fn add_header_values(
     raw: Option<Entries<RawHeaderValues>>,
+    reserved: &[&str],
     headers: &mut HeaderMap,
     at: &At<'_>,
     r: &mut Resolver<'_>,
@@ -373,19 +398,21 @@ pub(super) fn add_header_values(
         })
         .sum();
     if raw.len().max(count) > MAX_HEADERS {
-        r.problems.add(at, format!("has {} headers; at most {MAX_HEADERS} are sent", raw.len().max(count)));
+        r.problems.add_fault(at, format!("has {} headers; at most {MAX_HEADERS} are sent", raw.len().max(count)));
         return;
     }
     for (name, RawHeaderValues { values, secrets, files }) in raw {
         let at = at.key(&name);
         let lower = name.to_ascii_lowercase();
-        if RESERVED_HEADERS.contains(&lower.as_str()) {
+        if reserved.contains(&lower.as_str()) {
             r.problems.add(&at, "cannot be set here; write it under headers, or use the key made for it");
             continue;
         }
         if seen.contains(&lower) {
-            r.problems.add(&at, "this header is given twice; case makes no difference");
-            continue;
+            r.warn(&at, TWICE);
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+                headers.remove(name);
+            }
         }
         seen.push(lower);
         for (index, value) in values.unwrap_or_default().into_iter().enumerate() {
@@ -423,7 +450,7 @@ fn header_rule(raw: RawHeaderMatch, fail_if: FailIf, at: &At<'_>, r: &mut Resolv
     let header = r.required(header, &at.key("header")).and_then(|name| {
         let parsed = HeaderName::from_bytes(name.as_bytes());
         if parsed.is_err() {
-            r.problems.add(&at.key("header"), format!("{:?} is not a header name", shorten(&name)));
+            r.problems.add_fault(&at.key("header"), format!("{:?} is not a header name", shorten(&name)));
         }
         parsed.ok()
     });

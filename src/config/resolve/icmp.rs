@@ -40,9 +40,14 @@ pub(super) fn icmp(raw: RawIcmp, at: &At<'_>, r: &mut Resolver<'_>) -> IcmpSetti
         r.problems.add(&at.key(key), format!("{value} is not from {least} to {most}{unit}"));
         default
     };
-    let payload_size = number(payload_size, 0, &PAYLOAD_SIZES, "payload_size", " bytes");
-    let hop_limit = number(ttl, DEFAULT_HOP_LIMIT, &HOP_LIMITS, "ttl", "");
+    let hop_limit = number(ttl.map(|ttl| ttl.0), DEFAULT_HOP_LIMIT, &HOP_LIMITS, "ttl", "");
     let packets = number(packets, 1, &PACKETS, "packets", "");
+    let mut payload_size = payload_size.map_or(0, |size| size.0);
+    if !PAYLOAD_SIZES.contains(&payload_size) {
+        let (least, most) = (PAYLOAD_SIZES.start(), PAYLOAD_SIZES.end());
+        r.problems.add_fault(&at.key("payload_size"), format!("{payload_size} is not from {least} to {most} bytes"));
+        payload_size = 0;
+    }
     if let Some(share) = max_loss
         && !(0.0..=1.0).contains(&share)
     {

@@ -10,6 +10,7 @@
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
+//! | `private_key` | what a client key is that cannot be used |
 //! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` | the blocks of the modules |
 //! | `web` | the file of `--web.config.file` |
 //! | `address` `cel` `files` | a target's address, CEL expressions, named files |
@@ -28,6 +29,7 @@ mod maintenance;
 mod module;
 mod notice;
 mod oauth2;
+mod private_key;
 mod probe_endpoint;
 mod target;
 mod target_files;
@@ -50,7 +52,7 @@ use super::expand::{Environment, expand};
 use super::load::{Format, parse};
 use super::masked::{masked_modules, masked_yaml};
 use super::node::Node;
-use super::problem::{At, ConfigErrors, FileId, Problems, shorten};
+use super::problem::{At, ConfigErrors, FileId, KeyPath, Problems, shorten};
 use super::raw::{DurationText, RawFile};
 use super::units::{parse_duration, show_duration};
 use super::{Config, IpFamily, IpPreference, LabelSet, Pattern, Source, shape};
@@ -150,7 +152,10 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         r.warnings.push(format!("{}: no targets are configured; nothing is probed", source.path.display()));
     }
     let (watch, loaded) = r.files.watch();
+    let faults = r.problems.faults();
+    r.warnings.extend(r.problems.notes());
     Ok(Config {
+        faults,
         targets,
         modules: modules.finish(&defaults, &masked_modules),
         masked_yaml: masked,
@@ -169,8 +174,12 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
 
 impl Resolver<'_> {
     fn warn(&mut self, at: &At<'_>, message: &str) {
-        let file = self.problems.path_of(at.file).display().to_string();
-        let warning = format!("{file}: {}: {message}", at.path());
+        self.warn_path(at.file, &at.path(), message);
+    }
+
+    fn warn_path(&mut self, file: FileId, path: &KeyPath, message: &str) {
+        let file = self.problems.path_of(file).display().to_string();
+        let warning = format!("{file}: {path}: {message}");
         const COMPARED: usize = 1_000;
         if self.warnings.len() > COMPARED || !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -219,7 +228,7 @@ impl Resolver<'_> {
 
     /// `*_ref` keys name a secret in a store that blackbox_exporter has not either.
     fn no_secret_store(&mut self, at: &At<'_>, key: &str, key_file: &str) {
-        self.problems.add(at, format!("there is no secret store here; use {key} or {key_file}"));
+        self.problems.add_fault(at, format!("there is no secret store here; use {key} or {key_file}"));
     }
 
     fn duration(
@@ -251,6 +260,21 @@ impl Resolver<'_> {
         }
     }
 
+    /// Patterns that blackbox_exporter compiles in each run alone.
+    fn late_patterns(&mut self, texts: Option<Vec<String>>, at: &At<'_>) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        for (index, text) in texts.unwrap_or_default().iter().enumerate() {
+            match Pattern::new(text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => {
+                    let message = format!("{:?} is not a regular expression: {error}", shorten(text));
+                    self.problems.add_fault(&at.index(index), message);
+                }
+            }
+        }
+        patterns
+    }
+
     fn patterns(&mut self, texts: Option<Vec<String>>, at: &At<'_>) -> Vec<Pattern> {
         let texts = texts.unwrap_or_default();
         texts.iter().enumerate().filter_map(|(index, text)| self.pattern(text, &at.index(index))).collect()
@@ -263,9 +287,14 @@ impl Resolver<'_> {
             Some("ip4") => IpFamily::V4,
             Some("ip6") => IpFamily::V6,
             Some(other) => {
-                let at = at.key("preferred_ip_protocol");
-                self.problems.add(&at, format!("{:?} is neither ip4 nor ip6", shorten(other)));
-                default.preferred
+                let (family, name) = match other.trim().to_ascii_lowercase().as_str() {
+                    "ip6" | "ipv6" | "v6" | "6" => (IpFamily::V6, "ip6"),
+                    // Whatever is not ip6 is ip4 to blackbox_exporter.
+                    _ => (IpFamily::V4, "ip4"),
+                };
+                let message = format!("{:?} is neither ip4 nor ip6; it is taken as {name}", shorten(other));
+                self.warn(&at.key("preferred_ip_protocol"), &message);
+                family
             }
         };
         IpPreference { preferred, fallback: fallback.unwrap_or(default.fallback) }
@@ -277,7 +306,7 @@ impl Resolver<'_> {
             Ok(address) => Some(address),
             Err(_) => {
                 let message = format!("{:?} is not an IP address", shorten(&text));
-                self.problems.add(&at.key("source_ip_address"), message);
+                self.problems.add_fault(&at.key("source_ip_address"), message);
                 None
             }
         }

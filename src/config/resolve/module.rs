@@ -46,7 +46,9 @@ pub(super) enum Kind {
         /// It has problems; what is made of it is not to be judged.
         broken: bool,
     },
-    /// Not even the prober is known.
+    /// Another module's anchor, or one whose prober there is not; the sentence says which.
+    NoProber(String),
+    /// It has problems of which no more can be made.
     Broken,
 }
 
@@ -102,8 +104,8 @@ impl Protocol {
 pub(super) struct Made {
     pub(super) settings: ModuleSettings,
     pub(super) hash: [u8; 32],
-    /// A feature that it asks for and that is not built yet.
-    pub(super) not_built: Option<Arc<str>>,
+    /// Why no run can be made with them.
+    pub(super) fault: Option<Arc<str>>,
 }
 
 /// What a target changes about settings, beside the block itself.
@@ -148,11 +150,7 @@ impl Defaults {
 
 fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>) -> Entry {
     if matches!(node, Node::Null) {
-        r.problems.add(
-            &at.key("prober"),
-            format!("is required; probers are {}", list_of(&Protocol::ALL.map(Protocol::name))),
-        );
-        return Entry { timeout: None, dns_servers: None, kind: Kind::Broken };
+        return Entry { timeout: None, dns_servers: None, kind: no_prober(at, r) };
     }
     let before = r.problems.count();
     let raw: RawModule = shape::read(node, at, &mut r.problems);
@@ -165,30 +163,22 @@ fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>)
         text => r.duration(text, &at.key("timeout"), TIMEOUTS),
     };
     let dns_servers = dns_servers_of(raw.dns_servers, &at.key("dns_servers"), r);
-    let names = Protocol::ALL.map(Protocol::name);
-    let prober = match raw.prober.filter(|text| !text.is_empty()) {
-        Some(text) => {
-            let prober = Protocol::from_name(&text);
-            if prober.is_none() {
-                let hint = nearest(&text, names.iter().copied());
-                let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                let message = format!("{:?} is not a prober; probers are {}{hint}", shorten(&text), list_of(&names));
-                r.problems.add(&at.key("prober"), message);
-            }
-            prober
-        }
-        None => {
-            r.problems.add(&at.key("prober"), format!("is required; probers are {}", list_of(&names)));
-            None
-        }
+    let prober = raw.prober.filter(|text| !text.is_empty());
+    let mut kind = match &prober {
+        Some(text) if Protocol::from_name(text).is_none() => unknown_prober(text, &at.key("prober"), r),
+        Some(_) => Kind::Broken,
+        None => no_prober(at, r),
     };
-    let mut kind = Kind::Broken;
+    let prober = prober.as_deref().and_then(Protocol::from_name);
     for known in Protocol::ALL {
         let block = node.get(known.name()).filter(|block| !matches!(block, Node::Null));
         let at = at.key(known.name());
         if prober == Some(known) {
-            let empty = Node::Map(Vec::new());
-            kind = probe(known, block.unwrap_or(&empty), &at, modules, r);
+            kind = match (block, known) {
+                (Some(block), _) => probe(known, block, &at, modules, r),
+                (None, Protocol::Dns) => without_question(&at, modules, r),
+                (None, _) => probe(known, &Node::Map(Vec::new()), &at, modules, r),
+            };
         } else if let Some(block) = block {
             // Blocks of other probers have no effect, with the incumbent neither; a wrong key in them is still one.
             known.check_shape(block, &at, r);
@@ -203,6 +193,33 @@ fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>)
 fn probe(protocol: Protocol, block: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>) -> Kind {
     let settings = modules.make(protocol, block, at, r);
     Kind::Probe { protocol, block: block.clone(), settings, broken: false }
+}
+
+/// A DNS module that does not say what to ask for. The incumbent misses the name only in a block that is there.
+fn without_question(at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>) -> Kind {
+    let before = r.problems.fault_count();
+    r.problems.add_fault(&at.key("query_name"), "is required");
+    let block = Node::Map(vec![("query_name".to_owned(), Node::Text(".".to_owned()))]);
+    let mut kind = probe(Protocol::Dns, &block, at, modules, r);
+    if let Kind::Probe { settings, .. } = &mut kind {
+        settings.fault = r.problems.fault_sentence(before).map(Arc::from);
+    }
+    kind
+}
+
+/// Something that others take their keys from. The incumbent starts with it, and refuses to probe with it.
+fn no_prober(at: &At<'_>, r: &mut Resolver<'_>) -> Kind {
+    let probers = list_of(&Protocol::ALL.map(Protocol::name));
+    r.problems.note_unless_anchored(at, format!("has no prober, so it cannot be used; probers are {probers}"));
+    Kind::NoProber(format!("it has no prober; probers are {probers}"))
+}
+
+fn unknown_prober(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Kind {
+    let names = Protocol::ALL.map(Protocol::name);
+    let hint = nearest(text, names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let message = format!("{:?} is not a prober; probers are {}{hint}", shorten(text), list_of(&names));
+    r.problems.add_fault(at, message.as_str());
+    Kind::NoProber(message)
 }
 
 impl Modules {
@@ -224,42 +241,35 @@ impl Modules {
             return made.clone();
         }
         r.files.start();
-        let before = r.problems.count();
-        let (settings, not_built) = match protocol {
+        let (before, faults_before) = (r.problems.count(), r.problems.fault_count());
+        let settings = match protocol {
             Protocol::Http => {
-                let settings = http::http(shape::read(block, at, &mut r.problems), at, r);
-                (ModuleSettings::Http(Arc::new(settings)), None::<String>)
+                ModuleSettings::Http(Arc::new(http::http(shape::read(block, at, &mut r.problems), at, r)))
             }
-            Protocol::Tcp => {
-                (ModuleSettings::Tcp(Arc::new(tcp::tcp(shape::read(block, at, &mut r.problems), at, r))), None)
-            }
-            Protocol::Dns => {
-                (ModuleSettings::Dns(Arc::new(dns::dns(shape::read(block, at, &mut r.problems), at, r))), None)
-            }
+            Protocol::Tcp => ModuleSettings::Tcp(Arc::new(tcp::tcp(shape::read(block, at, &mut r.problems), at, r))),
+            Protocol::Dns => ModuleSettings::Dns(Arc::new(dns::dns(shape::read(block, at, &mut r.problems), at, r))),
             Protocol::Icmp => {
-                (ModuleSettings::Icmp(Arc::new(icmp::icmp(shape::read(block, at, &mut r.problems), at, r))), None)
+                ModuleSettings::Icmp(Arc::new(icmp::icmp(shape::read(block, at, &mut r.problems), at, r)))
             }
             Protocol::Grpc => {
-                (ModuleSettings::Grpc(Arc::new(grpc::grpc(shape::read(block, at, &mut r.problems), at, r))), None)
+                ModuleSettings::Grpc(Arc::new(grpc::grpc(shape::read(block, at, &mut r.problems), at, r)))
             }
             Protocol::Unix => {
-                (ModuleSettings::Unix(Arc::new(unix::unix(shape::read(block, at, &mut r.problems), at, r))), None)
+                ModuleSettings::Unix(Arc::new(unix::unix(shape::read(block, at, &mut r.problems), at, r)))
             }
-            Protocol::Websocket => (
-                ModuleSettings::Websocket(Arc::new(websocket::websocket(
-                    shape::read(block, at, &mut r.problems),
-                    at,
-                    r,
-                ))),
-                None,
-            ),
+            Protocol::Websocket => {
+                let raw = shape::read(block, at, &mut r.problems);
+                ModuleSettings::Websocket(Arc::new(websocket::websocket(raw, at, r)))
+            }
         };
         let mut hash = Sha256::new();
         hash.update(key);
         hash.update(r.files.touched());
-        let made = Made { settings, hash: hash.finalize().into(), not_built: not_built.map(Arc::from) };
+        let fault = r.problems.fault_sentence(faults_before);
+        hash.update(fault.as_deref().unwrap_or_default());
+        let made = Made { settings, hash: hash.finalize().into(), fault: fault.map(Arc::from) };
         // With problems it is made again, so that each place reports its own.
-        if r.problems.count() == before {
+        if r.problems.count() == before && made.fault.is_none() {
             self.made.insert(key, made.clone());
         }
         made
@@ -286,7 +296,7 @@ impl Modules {
             return known.clone();
         }
         let settings = varied(&made.settings, variation);
-        let made = Made { settings, hash: key, not_built: made.not_built };
+        let made = Made { settings, hash: key, fault: made.fault };
         self.made.insert(key, made.clone());
         made
     }
@@ -302,17 +312,15 @@ impl Modules {
                     variation.dns_servers = entry.dns_servers.take().unwrap_or(variation.dns_servers);
                     *settings = self.vary(settings.clone(), &variation);
                 }
-                let settings = match entry.kind {
-                    Kind::Probe { settings: Made { not_built: Some(feature), .. }, .. } => {
-                        ModuleSettings::NotBuilt(format!("it asks for {feature}"))
-                    }
-                    Kind::Probe { settings: Made { settings, .. }, .. } => settings,
-                    Kind::Broken => ModuleSettings::NotBuilt("it is broken".to_owned()),
+                let (settings, fault) = match entry.kind {
+                    Kind::Probe { settings: Made { settings, fault, .. }, .. } => (settings, fault),
+                    Kind::NoProber(why) => (ModuleSettings::Unusable(why), None),
+                    Kind::Broken => (ModuleSettings::Unusable("it is broken".to_owned()), None),
                 };
                 let masked_yaml = masked.get(&name).cloned();
                 let built_in = masked_yaml.is_none();
                 let masked_yaml = masked_yaml.unwrap_or_default();
-                (name, Module { timeout: entry.timeout, settings, built_in, masked_yaml })
+                (name, Module { timeout: entry.timeout, settings, fault, built_in, masked_yaml })
             })
             .collect()
     }
@@ -361,7 +369,7 @@ fn varied(settings: &ModuleSettings, variation: &Variation) -> ModuleSettings {
             settings.keep_excerpt = *keep_excerpt;
             ModuleSettings::Websocket(shared)
         }
-        ModuleSettings::NotBuilt(why) => ModuleSettings::NotBuilt(why),
+        ModuleSettings::Unusable(why) => ModuleSettings::Unusable(why),
     }
 }
 
@@ -414,6 +422,6 @@ pub(super) fn spec_of(settings: &ModuleSettings, target: &str) -> Result<ProbeSp
         ModuleSettings::Websocket(settings) => {
             Ok(ProbeSpec::Websocket { settings: Arc::clone(settings), url: address::websocket_url(target)? })
         }
-        ModuleSettings::NotBuilt(why) => Err(why.clone()),
+        ModuleSettings::Unusable(why) => Err(why.clone()),
     }
 }

@@ -21,11 +21,11 @@ pub(super) fn oauth2(mut raw: RawOAuth2, at: &At<'_>, r: &mut Resolver<'_>) -> O
         None | Some("" | "client_credentials") => client_credentials(&mut raw, at, r),
         Some(JWT_BEARER) => jwt_bearer(&mut raw, &client_id, token_url.as_ref(), at, r),
         Some(other) => {
-            r.problems.add(
-                &at.key("grant_type"),
-                format!("{:?} is not known; grant types are client_credentials and {JWT_BEARER}", shorten(other)),
-            );
-            None
+            // Whatever is not the other one is client_credentials to blackbox_exporter.
+            let message =
+                format!("{:?} is not known and taken as client_credentials; the other is {JWT_BEARER}", shorten(other));
+            r.warn(&at.key("grant_type"), &message);
+            client_credentials(&mut raw, at, r)
         }
     };
     let RawOAuth2 { scopes, endpoint_params, tls_config, .. } = raw;
@@ -67,7 +67,7 @@ fn client_credentials(raw: &mut RawOAuth2, at: &At<'_>, r: &mut Resolver<'_>) ->
         ("claims", raw.claims.is_some()),
     ];
     for (key, _) in of_jwt.iter().filter(|(_, given)| *given) {
-        r.problems.add(&at.key(key), format!("is for the grant_type {JWT_BEARER}; this one is client_credentials"));
+        r.warn(&at.key(key), &format!("is for the grant_type {JWT_BEARER}; this one is client_credentials"));
     }
     let names = ["client_secret", "client_secret_file", "client_secret_ref"];
     let (value, file) = (raw.client_secret.take(), raw.client_secret_file.take());
@@ -88,14 +88,13 @@ fn jwt_bearer(
         ("client_secret_ref", raw.client_secret_ref.is_some()),
     ];
     for (key, _) in of_secret.iter().filter(|(_, given)| *given) {
-        r.problems
-            .add(&at.key(key), format!("is for the grant_type client_credentials; {JWT_BEARER} signs with a key"));
+        r.warn(&at.key(key), &format!("is for the grant_type client_credentials; {JWT_BEARER} signs with a key"));
     }
     let names = ["client_certificate_key", "client_certificate_key_file", "client_certificate_key_ref"];
     let (value, file) = (raw.client_certificate_key.take(), raw.client_certificate_key_file.take());
     let key = one_of(value, file, raw.client_certificate_key_ref.take(), names, at, r)?;
     if key.is_none() {
-        r.problems.add(
+        r.problems.add_fault(
             &at.key("client_certificate_key"),
             "is required; give client_certificate_key or client_certificate_key_file, an RSA key in PEM",
         );
@@ -128,7 +127,7 @@ fn token_url(text: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
         Ok(_) | Err(_) => {
             let shown = shorten(&mask_broken_address(&text));
-            r.problems.add(&at.key("token_url"), format!("{shown:?} is not an http or https URL"));
+            r.problems.add_fault(&at.key("token_url"), format!("{shown:?} is not an http or https URL"));
             None
         }
     }

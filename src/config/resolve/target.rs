@@ -130,7 +130,7 @@ pub(super) fn resolve(
     {
         r.problems.add(&at.key("timeout"), message);
     }
-    let (Some(name), Some((probe, hash)), Some(cadence)) = (name, probe, cadence) else { return };
+    let (Some(name), Some((probe, Made { hash, fault, .. })), Some(cadence)) = (name, probe, cadence) else { return };
     // The module's own problems are reported where it stands.
     if broken || r.problems.count() > before {
         return;
@@ -152,6 +152,7 @@ pub(super) fn resolve(
         confirm,
         latency_buckets,
         probe,
+        fault,
         display_name,
         slow_threshold,
         slo,
@@ -293,9 +294,13 @@ fn settings(
 ) -> Option<(Made, bool)> {
     let (protocol, block, made, broken) = match &entry.kind {
         Kind::Broken => return None,
+        Kind::NoProber(why) => {
+            r.problems.add(&at.key("module"), format!("{module:?} cannot be used: {why}"));
+            return None;
+        }
         Kind::Probe { protocol, block, settings, broken } => (*protocol, block, settings, *broken),
     };
-    let mut made = made.clone();
+    let (mut made, module_fault) = (made.clone(), &made.fault);
     for other in Protocol::ALL {
         let name = other.name();
         let Some(over) = node.get(name).filter(|over| !matches!(over, Node::Null)) else { continue };
@@ -313,16 +318,19 @@ fn settings(
             other.check_shape(over, &at, r);
             continue;
         }
-        let before = r.problems.count();
+        let (before, faults_before) = (r.problems.count(), r.problems.fault_count());
         made = modules.make(protocol, &block.overridden(over), &at, r);
         if broken {
             let found = r.problems.split_off(before);
             r.problems.put_back(found.into_iter().filter(|found| concerns(found, &at, over)));
         }
-    }
-    if let Some(feature) = &made.not_built {
-        r.problems.add(&at.key("module"), format!("{module:?} cannot be used: it asks for {feature}"));
-        return None;
+        let faults = r.problems.split_off_faults(faults_before);
+        let own: Vec<Found> = faults.into_iter().filter(|fault| concerns(fault, &at, over)).collect();
+        if own.is_empty() && made.fault.is_some() {
+            // All of it stands in the module, and is told with its place there.
+            made.fault.clone_from(module_fault);
+        }
+        r.problems.put_back_faults(own);
     }
     Some((made, broken))
 }
@@ -342,14 +350,14 @@ fn spec(
     at: &At<'_>,
     modules: &mut Modules,
     r: &mut Resolver<'_>,
-) -> Option<(ProbeSpec, [u8; 32])> {
+) -> Option<(ProbeSpec, Made)> {
     if let ModuleSettings::Http(_) = &made.settings {
         // The prober takes them from the settings, and they are a part of what those are made from.
         variation.credentials = address::http_url(address).ok().and_then(|(_, credentials)| credentials);
     }
     let made = modules.vary(made.clone(), &variation);
     match module::spec_of(&made.settings, address) {
-        Ok(spec) => Some((spec, made.hash)),
+        Ok(spec) => Some((spec, made)),
         Err(message) => {
             r.problems.add(&at.key("target"), message);
             None
@@ -371,6 +379,8 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
         confirm,
         latency_buckets,
         probe,
+        // A part of what the settings were made from.
+        fault: _,
         display_name,
         slow_threshold,
         slo,

@@ -53,11 +53,12 @@ pub(super) fn tls(raw: Option<RawTls>, at: &At<'_>, r: &mut Resolver<'_>) -> Tls
     let client = match (cert, key) {
         (Source::None, Source::None) => None,
         (Source::None, _) => {
-            r.problems.add(&at.key("cert_file"), "is required beside a key; a client certificate needs both");
+            r.problems.add_fault(&at.key("cert_file"), "is required beside a key; a client certificate needs both");
             None
         }
         (_, Source::None) => {
-            r.problems.add(&at.key("key_file"), "is required beside a certificate; a client certificate needs both");
+            r.problems
+                .add_fault(&at.key("key_file"), "is required beside a certificate; a client certificate needs both");
             None
         }
         (Source::Pem(cert), Source::Pem(key)) => identity(&cert, &key, at, r),
@@ -67,14 +68,14 @@ pub(super) fn tls(raw: Option<RawTls>, at: &At<'_>, r: &mut Resolver<'_>) -> Tls
     if let Some(name) = &server_name
         && ServerName::try_from(name.as_str()).is_err()
     {
-        r.problems.add(&at.key("server_name"), format!("{name:?} is neither a host name nor an address"));
+        r.problems.add_fault(&at.key("server_name"), format!("{name:?} is neither a host name nor an address"));
     }
     let min_version = min_version.and_then(|text| version(&text, &at.key("min_version"), r));
     let max_version = max_version.and_then(|text| version(&text, &at.key("max_version"), r));
     if let (Some(min), Some(max)) = (min_version, max_version)
         && min > max
     {
-        r.problems.add(&at.key("max_version"), "is below min_version; no TLS version is left");
+        r.problems.add_fault(&at.key("max_version"), "is below min_version; no TLS version is left");
     }
     if let Some(max) = max_version.filter(|max| *max < TlsVersion::Tls12) {
         let message = format!(
@@ -99,6 +100,18 @@ pub(super) fn tls(raw: Option<RawTls>, at: &At<'_>, r: &mut Resolver<'_>) -> Tls
         max_version,
         crls,
     }
+}
+
+/// As [`tls`], for a prober that has TLS only where `used` says so. Where it has none, no file is missed.
+pub(super) fn tls_where(used: bool, wish: &str, raw: Option<RawTls>, at: &At<'_>, r: &mut Resolver<'_>) -> TlsSettings {
+    let before = r.problems.fault_count();
+    let settings = tls(raw, at, r);
+    if !used {
+        for fault in r.problems.split_off_faults(before) {
+            r.warn_path(fault.file, &fault.path, &format!("{}; it is not used without {wish}", fault.message()));
+        }
+    }
+    settings
 }
 
 pub(super) enum Source {
@@ -164,7 +177,7 @@ fn certificates(pem: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Vec<Cert
         }
         Err(error) => format!("{} is not PEM: {error}", pem.shown),
     };
-    r.problems.add(&at.key(pem.key), problem);
+    r.problems.add_fault(&at.key(pem.key), problem);
     None
 }
 
@@ -176,7 +189,7 @@ pub(super) fn roots(pem: &Pem, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Arc<
     let roots: Arc<[_]> = certificates(pem, at, r)?.into();
     if let Some(index) = roots.iter().position(|der| webpki::anchor_from_trusted_cert(der).is_err()) {
         let message = format!("{}: certificate number {} cannot be a trusted root", pem.shown, index + 1);
-        r.problems.add(&at.key(pem.key), message);
+        r.problems.add_fault(&at.key(pem.key), message);
         return None;
     }
     r.pem.roots.insert(hash, Arc::clone(&roots));
@@ -196,10 +209,10 @@ pub(super) fn identity(cert: &Pem, key: &Pem, at: &At<'_>, r: &mut Resolver<'_>)
     let signer = match PrivateKeyDer::from_pem_slice(&key.bytes) {
         Ok(private) => {
             let provider = rustls::crypto::aws_lc_rs::default_provider();
-            provider.key_provider.load_private_key(private.clone_key()).map(|signer| (private, signer)).map_err(|_| {
-                let kinds = "RSA, ECDSA (P-256, P-384, P-521) and Ed25519 can";
-                format!("{} holds a key of a kind that cannot be used; {kinds}", key.shown)
-            })
+            match provider.key_provider.load_private_key(private.clone_key()) {
+                Ok(signer) => Ok((private, signer)),
+                Err(_) => Err(format!("{} holds {}", key.shown, super::private_key::why_unusable(&private))),
+            }
         }
         Err(_) if encrypted => Err(format!("{} holds an encrypted key; store it without a passphrase", key.shown)),
         Err(_) => Err(format!("{} holds no private key; PEM with BEGIN PRIVATE KEY is wanted", key.shown)),
@@ -207,7 +220,7 @@ pub(super) fn identity(cert: &Pem, key: &Pem, at: &At<'_>, r: &mut Resolver<'_>)
     let (private, signer) = match signer {
         Ok(both) => both,
         Err(message) => {
-            r.problems.add(&at.key(key.key), message);
+            r.problems.add_fault(&at.key(key.key), message);
             return None;
         }
     };
@@ -217,7 +230,7 @@ pub(super) fn identity(cert: &Pem, key: &Pem, at: &At<'_>, r: &mut Resolver<'_>)
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
         Err(_) => {
             let message = format!("{}: the key does not belong to the certificate in {}", key.shown, cert.key);
-            r.problems.add(&at.key(key.key), message);
+            r.problems.add_fault(&at.key(key.key), message);
             return None;
         }
     }
@@ -243,7 +256,7 @@ fn crls(
     };
     if lists.iter().any(|list| webpki::OwnedCertRevocationList::from_der(list).is_err()) {
         let message = format!("{file} holds no revocation list that can be parsed; PEM with BEGIN X509 CRL, or DER");
-        r.problems.add(at, message);
+        r.problems.add_fault(at, message);
         return None;
     }
     let lists: Arc<[_]> = lists.into();

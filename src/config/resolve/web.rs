@@ -55,7 +55,7 @@ pub(in crate::config) fn web(file: &Source) -> Result<WebConfig, ConfigErrors> {
     config.headers = headers_of(headers, &at.key("http_server_config").key("headers"), &mut r);
     config.users = users(basic_auth_users, &at.key("basic_auth_users"), &mut r);
     config.rate_limit = rate_limit.and_then(|raw| limit(raw, &at.key("rate_limit"), &mut r));
-    if !r.problems.is_empty() {
+    if !r.problems.is_empty() || r.problems.fault_count() > 0 {
         return Err(r.problems.into_errors());
     }
     Ok(config.watching(r.files.watch().0))

@@ -9,19 +9,32 @@ use super::auth::AuthKeys;
 use super::{Resolver, auth, http as http_block, tcp, tls};
 use crate::config::http::HttpAuth;
 use crate::config::problem::At;
-use crate::config::raw::{RawHttpClient, RawWebsocket};
+use crate::config::raw::{Entries, RawHeaderValues, RawHttpClient, RawWebsocket};
 use crate::config::{DnsServers, WebsocketSettings};
+
+/// Headers that open the connection.
+const HANDSHAKE_HEADERS: &[&str] = &[
+    "connection",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-extensions",
+    "content-length",
+    "transfer-encoding",
+];
 
 pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) -> WebsocketSettings {
     let RawWebsocket { preferred_ip_protocol, ip_protocol_fallback, http_config, headers, query_response } = raw;
     let ip = r.ip(preferred_ip_protocol, ip_protocol_fallback, at);
     let mut map = HeaderMap::new();
-    http_block::add_header_values(headers, &mut map, &at.key("headers"), r);
+    let headers = headers.map(|headers| without_handshake(headers, &at.key("headers"), r));
+    http_block::add_header_values(headers, &[], &mut map, &at.key("headers"), r);
     let at_steps = at.key("query_response");
-    let steps = tcp::steps(query_response, false, &at_steps, r);
-    for (index, step) in steps.iter().enumerate() {
+    let mut steps = tcp::steps(query_response, false, &at_steps, r);
+    for (index, step) in steps.iter_mut().enumerate() {
         if step.starttls {
-            r.problems.add(&at_steps.index(index).key("starttls"), "has no meaning here; write wss:// in the target");
+            step.starttls = false;
+            r.warn(&at_steps.index(index).key("starttls"), "has no meaning here; write wss:// in the target");
         }
         if !step.labels.is_empty() {
             r.warn(&at_steps.index(index).key("labels"), "has no effect for a WebSocket, as with blackbox_exporter");
@@ -29,6 +42,15 @@ pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) ->
     }
     let tls = client(http_config.unwrap_or_default(), &mut map, &at.key("http_config"), r);
     WebsocketSettings { headers: map, steps, tls, ip, dns_servers: DnsServers::System, keep_excerpt: true }
+}
+
+fn without_handshake(headers: Entries<RawHeaderValues>, at: &At<'_>, r: &mut Resolver<'_>) -> Entries<RawHeaderValues> {
+    let (of_handshake, others): (Vec<_>, Vec<_>) =
+        headers.0.into_iter().partition(|(name, _)| HANDSHAKE_HEADERS.contains(&name.to_ascii_lowercase().as_str()));
+    for (name, _) in of_handshake {
+        r.problems.add_fault(&at.key(&name), "cannot be set; it is a part of how the connection is opened");
+    }
+    Entries(others)
 }
 
 /// Credentials and TLS take effect; the rest of the block has none, with the incumbent neither.
@@ -71,6 +93,7 @@ fn client(
         Some(HttpAuth::Basic { username, password }) => {
             Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{}", password.expose()))))
         }
+        Some(HttpAuth::Header { credentials, .. }) if credentials.expose().is_empty() => None,
         Some(HttpAuth::Header { scheme, credentials }) => Some(format!("{scheme} {}", credentials.expose())),
     };
     // A header of one's own wins, as for HTTP.
@@ -81,7 +104,7 @@ fn client(
                 value.set_sensitive(true);
                 headers.insert(AUTHORIZATION, value);
             }
-            Err(_) => r.problems.add(at, "has credentials with a character that no header can carry"),
+            Err(_) => r.problems.add_fault(at, "has credentials with a character that no header can carry"),
         }
     }
     tls::tls(tls_config, &at.key("tls_config"), r)

@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::request::Parts;
@@ -28,7 +28,7 @@ use super::text::{Answer, TEXT, answer, plain};
 use crate::config::probe_endpoint::Modules;
 use crate::config::{Config, DnsServer, ModuleSettings, ProbeSpec};
 use crate::metrics;
-use crate::observation::{Detail, Failure, Observation, Outcome, Reason};
+use crate::observation::{Failure, Observation, Reason};
 use crate::probe::address::Scope;
 use crate::probe::{Prober, Shared};
 use crate::schedule;
@@ -100,8 +100,9 @@ impl ProbeEndpoint {
                 return plain(error.status, error.sentence);
             }
         };
-        let run = match &request.spec {
-            Ok(spec) => {
+        let run = match (&request.fault, &request.spec) {
+            (Some(fault), _) => not_begun(&request, format!("the module {:?}: {fault}", request.module)),
+            (None, Ok(spec)) => {
                 if let Err(sentence) = up_front(&config, &request, spec) {
                     return plain(StatusCode::FORBIDDEN, sentence);
                 }
@@ -110,7 +111,7 @@ impl ProbeEndpoint {
                 self.run(&config, &request, spec).await
             }
             // As the incumbent: a target that makes no sense is one that cannot be reached.
-            Err(sentence) => not_begun(&request, format!("the target {sentence}")),
+            (None, Err(sentence)) => not_begun(&request, format!("the target {sentence}")),
         };
         debug!(
             module = request.module,
@@ -237,18 +238,8 @@ fn host_of(header: &str) -> &str {
     }
 }
 
-/// A run that did not come to pass, and says nothing about the target.
 fn not_begun(request: &ProbeRequest, sentence: String) -> Observation {
-    Observation {
-        started: SystemTime::now(),
-        elapsed: Duration::ZERO,
-        timeout: request.timeout,
-        outcome: Outcome::Down(Failure::new(Reason::Internal, sentence)),
-        resolution: None,
-        tls: None,
-        detail: Detail::None,
-        addresses: Box::default(),
-    }
+    Observation::not_begun(request.timeout, sentence)
 }
 
 fn masked_yaml(config: &Config, module: &str) -> String {

@@ -31,6 +31,8 @@ pub(super) struct ProbeRequest {
     pub(super) hostname: Option<String>,
     /// Of the module, with the hostname in them.
     pub(super) settings: ModuleSettings,
+    /// Why no run of the module can be made.
+    pub(super) fault: Option<Arc<str>>,
     /// What to do, or why the target is none for this module.
     pub(super) spec: Result<ProbeSpec, String>,
     pub(super) timeout: Duration,
@@ -67,7 +69,7 @@ impl ProbeRequest {
             .ok_or_else(|| unknown_module(&name, config))?;
         let timeout = timeout(head, module.timeout, offset)?;
         let target = take("target").ok_or_else(|| Refused::bad("Target parameter is missing"))?;
-        if let ModuleSettings::NotBuilt(why) = &module.settings {
+        if let ModuleSettings::Unusable(why) = &module.settings {
             return Err(Refused::bad(format!("Module {name:?} cannot be used: {why}")));
         }
         let hostname = take("hostname");
@@ -78,7 +80,8 @@ impl ProbeRequest {
         let spec = module.probe_spec(&target);
         let shown = if spec.is_ok() { mask_address(target.trim()) } else { mask_broken_address(&target) };
         let debug = take("debug").is_some_and(|debug| debug == "true");
-        Ok(Self { module: name, target, shown, hostname, settings: module.settings, spec, timeout, debug })
+        let Module { settings, fault, .. } = module;
+        Ok(Self { module: name, target, shown, hostname, settings, fault, spec, timeout, debug })
     }
 }
 
@@ -125,7 +128,7 @@ fn with_hostname(module: &Module, hostname: &str) -> Result<Module, Refused> {
         | ModuleSettings::Grpc(_)
         | ModuleSettings::Unix(_)
         | ModuleSettings::Websocket(_)
-        | ModuleSettings::NotBuilt(_) => {}
+        | ModuleSettings::Unusable(_) => {}
     }
     Ok(module)
 }
