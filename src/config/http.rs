@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DnsServers, IpPreference, Pattern, Secret, TlsSettings};
+use super::{DnsServers, IpPreference, Pattern, Secret, TlsSettings, ZonedUrl};
 
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -181,7 +181,7 @@ pub struct OAuth2Settings {
     pub client_id: String,
     pub grant: OAuth2Grant,
     pub scopes: Vec<String>,
-    pub token_url: url::Url,
+    pub token_url: ZonedUrl,
     pub endpoint_params: Vec<(String, String)>,
     pub tls: TlsSettings,
     pub proxy: ProxySettings,
@@ -252,7 +252,7 @@ pub enum ProxySettings {
     Direct,
     Url {
         /// http, https, socks5 or socks5h; names are always left to the proxy.
-        url: Box<url::Url>,
+        url: Box<ZonedUrl>,
         /// The incumbent's `no_proxy` list: hosts, domains, addresses, CIDRs, ports.
         no_proxy: Option<String>,
         /// Headers of the CONNECT request.
@@ -260,8 +260,8 @@ pub enum ProxySettings {
     },
     /// HTTP_PROXY, HTTPS_PROXY and NO_PROXY as they stood at load.
     Environment {
-        http: Option<Box<url::Url>>,
-        https: Option<Box<url::Url>>,
+        http: Option<Box<ZonedUrl>>,
+        https: Option<Box<ZonedUrl>>,
         no_proxy: Option<String>,
         connect_headers: http::HeaderMap,
     },
@@ -281,7 +281,7 @@ impl ProxySettings {
 impl fmt::Debug for ProxySettings {
     /// Proxy URLs carry passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |url: &url::Url| super::masked::mask_url(url.as_str());
+        let shown = |url: &ZonedUrl| super::masked::mask_url(&url.to_string());
         match self {
             Self::Direct => f.write_str("Direct"),
             Self::Url { url, no_proxy, connect_headers } => f

@@ -17,6 +17,7 @@
 //! | `masked` | what `/config` shows |
 //! | `watch` | which files a config was made from, and whether they changed |
 //! | `pattern`, `re2` | regular expressions as RE2 has them |
+//! | `zoned` | IPv6 addresses with a zone, also in URLs |
 //! | `value`, `tls`, and one for each prober | the types that others import |
 
 pub mod dns;
@@ -49,6 +50,7 @@ pub mod value;
 mod watch;
 pub mod web;
 pub mod websocket;
+pub mod zoned;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -77,6 +79,7 @@ pub use value::{Cadence, Confirm, LabelSet, Secret, TargetName};
 pub use watch::{Stamp, Watch};
 pub(crate) use watch::{has_wildcard, wildcard};
 pub use websocket::WebsocketSettings;
+pub use zoned::ZonedUrl;
 
 /// Reads and checks a config.
 ///
@@ -298,13 +301,13 @@ pub enum UpWhen {
 /// What to do on each run: one protocol, its settings, and where to.
 #[derive(Clone, Debug)]
 pub enum ProbeSpec {
-    Http { settings: Arc<HttpSettings>, url: url::Url },
+    Http { settings: Arc<HttpSettings>, url: ZonedUrl },
     Tcp { settings: Arc<TcpSettings>, address: HostPort },
     Dns { settings: Arc<DnsSettings>, server: DnsServer },
     Icmp { settings: Arc<IcmpSettings>, host: String },
     Grpc { settings: Arc<GrpcSettings>, address: HostPort },
     Unix { settings: Arc<UnixSettings>, path: PathBuf },
-    Websocket { settings: Arc<WebsocketSettings>, url: url::Url },
+    Websocket { settings: Arc<WebsocketSettings>, url: ZonedUrl },
 }
 
 /// The server that a DNS probe asks.
@@ -313,7 +316,7 @@ pub enum DnsServer {
     /// Over UDP, TCP or TLS.
     Host(HostPort),
     /// Over HTTPS (RFC 8484).
-    Url(url::Url),
+    Url(ZonedUrl),
 }
 
 impl ProbeSpec {
@@ -356,7 +359,7 @@ impl ProbeSpec {
     }
 }
 
-/// `host:port`; the host is a name or an address literal (IPv6 without brackets).
+/// `host:port`; the host is a name or an address literal (IPv6 without brackets, with the zone that it has).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
     pub host: String,

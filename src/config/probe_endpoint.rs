@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 use ipnet::IpNet;
 
 use super::value::Glob;
+use super::zoned::without_zone;
 
 /// `probe_endpoint:`, resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,9 +126,9 @@ impl Allow {
     }
 }
 
-/// Without the brackets of an IPv6 address in a URL.
+/// Without the brackets of an IPv6 address in a URL, and without a zone: a rule is about the address.
 fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    without_zone(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
 }
 
 /// The address, and the IPv4 address that a NAT64 (RFC 6052) makes of it.

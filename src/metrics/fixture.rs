@@ -95,7 +95,8 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
 
 pub(crate) fn http_target(name: &str, pairs: &[(&str, &str)], buckets: &[f64]) -> Arc<Target> {
     let address = "https://shop.example.com/health";
-    let probe = ProbeSpec::Http { settings: Arc::new(http_settings()), url: address.parse().unwrap() };
+    let probe =
+        ProbeSpec::Http { settings: Arc::new(http_settings()), url: address.parse::<url::Url>().unwrap().into() };
     target(name, address, pairs, buckets, probe)
 }
 

@@ -3,7 +3,7 @@
 //! far it came.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use super::address::Resolver;
+use super::address::{Resolver, destination};
 use super::tls::{self, Alpn, Recorder, Stage, classify_at, classify_connect, server_name};
 use super::{ProberError, Shared};
 use crate::config::{DnsServers, IpFamily, IpPreference, TlsSettings};
@@ -124,7 +124,7 @@ impl<'a> Dialing<'a> {
                 self.resolution = Some(resolution);
                 let address = chosen
                     .ok_or_else(|| Failure::new(Reason::DnsNoAddress, format!("no address of {host} was chosen")))?;
-                Ok(SocketAddr::new(address, *port))
+                destination(host, address, *port)
             }
             Err(error) => {
                 self.resolution = Some(error.resolution);
@@ -198,12 +198,22 @@ pub(super) async fn connect(to: SocketAddr, source: Option<IpAddr>) -> Result<Tc
     let failed = |error: io::Error| classify_connect(&error, to);
     let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
     if let Some(source) = source {
-        socket.bind(SocketAddr::new(source, 0)).map_err(|error| bad_source(source, &error))?;
+        socket.bind(own_address(source, to)).map_err(|error| bad_source(source, &error))?;
     }
     let stream = socket.connect(to).await.map_err(failed)?;
     // Small messages each way; a connection that dies right here will say so when it is used.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+/// `source` as an address to bind to. One of a link needs to be told which, and that is the one that `to` is on.
+pub(super) fn own_address(source: IpAddr, to: SocketAddr) -> SocketAddr {
+    match (source, to) {
+        (IpAddr::V6(source), SocketAddr::V6(to)) if source.is_unicast_link_local() => {
+            SocketAddrV6::new(source, 0, 0, to.scope_id()).into()
+        }
+        (source, _) => SocketAddr::new(source, 0),
+    }
 }
 
 /// The machine does not have the configured source address.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::address::{Pin, Scope};
+use crate::config::zoned::literal;
 use crate::config::{DnsServer, DnsServers, IpPreference, ProbeSpec};
 
 /// Where a probe connects to, how names are resolved for it, and which family it prefers.
@@ -15,14 +16,14 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The host without brackets.
+    /// The host without brackets, with the zone that it has.
     pub(super) fn bare(&self) -> &str {
         self.host.trim_matches(['[', ']'])
     }
 
     /// The host, when it is an address.
     pub(super) fn literal(&self) -> Option<IpAddr> {
-        self.bare().parse().ok()
+        literal(self.bare())
     }
 
     /// A scope in which the host has this address.
@@ -38,11 +39,11 @@ pub(super) fn place(spec: &ProbeSpec) -> Option<Place<'_>> {
     }
     Some(match spec {
         ProbeSpec::Http { settings, url } => {
-            let (host, port) = (url.host_str()?, url.port_or_known_default());
+            let (host, port) = (url.host(), url.port_or_known_default());
             Place { host, port, servers: &settings.dns_servers, ip: settings.ip }
         }
         ProbeSpec::Websocket { settings, url } => {
-            let (host, port) = (url.host_str()?, url.port_or_known_default());
+            let (host, port) = (url.host(), url.port_or_known_default());
             Place { host, port, servers: &settings.dns_servers, ip: settings.ip }
         }
         ProbeSpec::Tcp { settings, address } => {
@@ -55,7 +56,7 @@ pub(super) fn place(spec: &ProbeSpec) -> Option<Place<'_>> {
             Place { host: &address.host, port: None, servers: &settings.dns_servers, ip: settings.ip }
         }
         ProbeSpec::Dns { settings, server: DnsServer::Url(url) } => {
-            let (host, port) = (url.host_str()?, url.port_or_known_default());
+            let (host, port) = (url.host(), url.port_or_known_default());
             Place { host, port, servers: &settings.dns_servers, ip: settings.ip }
         }
         ProbeSpec::Icmp { settings, host } => {

@@ -5,6 +5,7 @@
 // Tests may panic, and wait for other processes by the wall clock.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod addresses;
 mod config;
 mod convert;
 mod dropin;

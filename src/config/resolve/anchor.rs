@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::services::Transport;
 use super::{Resolver, address, http, tcp};
 use crate::config::problem::At;
 use crate::config::raw::{RawHttp, RawTcp};
@@ -21,7 +22,7 @@ pub(super) fn anchors(raw: Option<Vec<String>>, at: &At<'_>, r: &mut Resolver<'_
         let probe = if text.contains("://") {
             url(text, &at, r)
         } else {
-            address::host_port(text).map(|address| {
+            address::host_port(text, Transport::Tcp).map(|address| {
                 let settings = Arc::new(tcp::tcp(RawTcp::default(), &at, r));
                 ProbeSpec::Tcp { settings, address }
             })

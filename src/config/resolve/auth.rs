@@ -1,12 +1,13 @@
 //! Credentials and proxies of the incumbent's HTTP client: which of them exclude each other, and where secrets are read.
 
 use super::http::MAX_HEADERS;
+use super::web_url::web_url;
 use super::{Resolver, address, oauth2};
-use crate::config::Secret;
 use crate::config::http::{HttpAuth, ProxySettings};
 use crate::config::masked::mask_broken_address;
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawAuthorization, RawBasicAuth, RawOAuth2, SecretText};
+use crate::config::{Secret, ZonedUrl};
 
 /// The keys that give credentials; at most one may be there.
 pub(super) struct AuthKeys {
@@ -163,19 +164,21 @@ pub(super) fn proxy(keys: ProxyKeys, at: &At<'_>, r: &mut Resolver<'_>) -> Proxy
     ProxySettings::Direct
 }
 
-fn proxy_address(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<url::Url> {
+/// How the URL of a proxy could be written.
+const PROXY: &str = "http://proxy.example.com:3128";
+
+fn proxy_address(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<ZonedUrl> {
     let shown = || format!("{:?}", shorten(&mask_broken_address(text)));
-    let problem = match url::Url::parse(text) {
+    let problem = match web_url(text, PROXY) {
         Ok(url) if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") => {
             let schemes = "schemes are http, https, socks5 and socks5h";
             format!("{} has a scheme that no proxy has; {schemes}", shown())
         }
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => format!("{} has no host", shown()),
         Ok(url) => match address::credentials(&url) {
             Ok(_) => return Some(url),
             Err(message) => message,
         },
-        Err(error) => format!("{} is not a URL: {error}", shown()),
+        Err(sentence) => sentence,
     };
     r.problems.add_fault(at, problem);
     None
@@ -189,13 +192,8 @@ fn environment_proxy(connect_headers: http::HeaderMap, at: &At<'_>, r: &mut Reso
         let text = variable(names)?;
         let text = if text.contains("://") { text } else { format!("http://{text}") };
         r.files.note(text.as_bytes());
-        match url::Url::parse(&text) {
-            Ok(url)
-                if matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
-                    && url.host_str().is_some_and(|host| !host.is_empty()) =>
-            {
-                Some(Box::new(url))
-            }
+        match web_url(&text, PROXY) {
+            Ok(url) if matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") => Some(Box::new(url)),
             Ok(_) | Err(_) => {
                 r.problems.add_fault(at, format!("the environment variable {} holds no proxy's URL", names[0]));
                 None

@@ -1,16 +1,18 @@
 //! `global:`, and the defaults where it is silent.
 
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::address::{host_port, host_port_or};
 use super::maintenance::NamedWindow;
+use super::services::Transport;
 use super::{Resolver, anchor};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawConfirm, RawGlobal};
 use crate::config::units::show_duration;
+use crate::config::zoned::{literal, socket_address};
 use crate::config::{Anchor, Confirm, DnsServers, LabelSet};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -180,13 +182,17 @@ pub(super) fn dns_servers_of(raw: Option<Vec<String>>, at: &At<'_>, r: &mut Reso
     for (index, text) in raw?.iter().enumerate() {
         let trimmed = text.trim();
         let bare = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(trimmed);
-        let address = match bare.parse::<IpAddr>() {
-            Ok(ip) => Ok(SocketAddr::new(ip, DNS_PORT)),
-            Err(_) => trimmed.parse::<SocketAddr>(),
+        let address = match literal(bare) {
+            Some(_) => host_port_or(trimmed, DNS_PORT, Transport::Udp),
+            None => host_port(trimmed, Transport::Udp),
         };
+        let address = address.ok().and_then(|address| Some((literal(&address.host)?, address)));
         match address {
-            Ok(address) if address.port() != 0 => servers.push(address),
-            Ok(_) | Err(_) => r.problems.add(
+            Some((ip, address)) => match socket_address(&address.host, ip, address.port) {
+                Ok(address) => servers.push(address),
+                Err(message) => r.problems.add(&at.index(index), message),
+            },
+            None => r.problems.add(
                 &at.index(index),
                 format!(
                     "{:?} is not an address or address:port, such as 192.0.2.53 or [2001:db8::1]:53",

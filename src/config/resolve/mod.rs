@@ -13,7 +13,8 @@
 //! | `private_key` | what a client key is that cannot be used |
 //! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` | the blocks of the modules |
 //! | `web` | the file of `--web.config.file` |
-//! | `address` `cel` `files` | a target's address, CEL expressions, named files |
+//! | `address` `web_url` `names` `services` | addresses: URLs, names in other scripts, ports by name |
+//! | `cel` `files` | CEL expressions, named files |
 
 mod address;
 mod anchor;
@@ -27,16 +28,19 @@ mod http;
 mod icmp;
 mod maintenance;
 mod module;
+mod names;
 mod notice;
 mod oauth2;
 mod private_key;
 mod probe_endpoint;
+mod services;
 mod target;
 mod target_files;
 mod tcp;
 mod tls;
 mod unix;
 mod web;
+mod web_url;
 mod websocket;
 
 use std::net::IpAddr;
@@ -55,6 +59,7 @@ use super::node::Node;
 use super::problem::{At, ConfigErrors, FileId, KeyPath, Problems, shorten};
 use super::raw::{DurationText, RawFile};
 use super::units::{parse_duration, show_duration};
+use super::zoned::split_zone;
 use super::{Config, IpFamily, IpPreference, LabelSet, Pattern, Source, shape};
 
 /// What every part of the resolution shares.
@@ -305,7 +310,13 @@ impl Resolver<'_> {
         match text.trim().parse() {
             Ok(address) => Some(address),
             Err(_) => {
-                let message = format!("{:?} is not an IP address", shorten(&text));
+                // The zone of a link is the target's, whose address has one too.
+                let zone = if split_zone(text.trim()).is_some() {
+                    "; leave the zone out, it is that of the target"
+                } else {
+                    ""
+                };
+                let message = format!("{:?} is not an IP address{zone}", shorten(&text));
                 self.problems.add_fault(&at.key("source_ip_address"), message);
                 None
             }

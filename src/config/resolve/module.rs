@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::address::{self, UrlCredentials};
 use super::global::{Defaults, TIMEOUTS, dns_servers_of};
+use super::services::Transport;
 use super::{Resolver, dns, grpc, http, icmp, tcp, unix, websocket};
+use crate::config::dns::DnsTransport;
 use crate::config::http::HttpAuth;
 use crate::config::node::Node;
 use crate::config::problem::{At, list_of, nearest, shorten};
@@ -401,12 +403,18 @@ pub(super) fn spec_of(settings: &ModuleSettings, target: &str) -> Result<ProbeSp
             Ok(ProbeSpec::Http { settings: Arc::clone(settings), url: address::http_url(target)?.0 })
         }
         ModuleSettings::Tcp(settings) => {
-            Ok(ProbeSpec::Tcp { settings: Arc::clone(settings), address: address::host_port(target)? })
+            Ok(ProbeSpec::Tcp { settings: Arc::clone(settings), address: address::host_port(target, Transport::Tcp)? })
         }
         ModuleSettings::Dns(settings) => {
             let server = match address::https_url(target) {
                 Some(url) => DnsServer::Url(url?),
-                None => DnsServer::Host(address::host_port_or(target, settings.transport.default_port())?),
+                None => {
+                    let transport = match settings.transport {
+                        DnsTransport::Udp => Transport::Udp,
+                        DnsTransport::Tcp | DnsTransport::Tls => Transport::Tcp,
+                    };
+                    DnsServer::Host(address::host_port_or(target, settings.transport.default_port(), transport)?)
+                }
             };
             Ok(ProbeSpec::Dns { settings: Arc::clone(settings), server })
         }
@@ -414,7 +422,11 @@ pub(super) fn spec_of(settings: &ModuleSettings, target: &str) -> Result<ProbeSp
             Ok(ProbeSpec::Icmp { settings: Arc::clone(settings), host: address::host(target)? })
         }
         ModuleSettings::Grpc(settings) => {
-            Ok(ProbeSpec::Grpc { settings: Arc::clone(settings), address: address::host_port(target)? })
+            let default_port = if settings.tls.is_some() { 443 } else { 80 };
+            Ok(ProbeSpec::Grpc {
+                settings: Arc::clone(settings),
+                address: address::grpc_address(target, default_port)?,
+            })
         }
         ModuleSettings::Unix(settings) => {
             Ok(ProbeSpec::Unix { settings: Arc::clone(settings), path: address::socket_path(target)? })

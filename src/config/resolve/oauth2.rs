@@ -1,12 +1,13 @@
 //! `oauth2` of the incumbent's HTTP client: two grants, of which one has a secret and the other a key.
 
 use super::auth::{ProxyKeys, one_of, proxy};
+use super::web_url::web_url;
 use super::{Resolver, tls};
-use crate::config::Secret;
 use crate::config::http::{HttpAuth, JwtAlgorithm, JwtSettings, OAuth2Grant, OAuth2Settings};
 use crate::config::masked::mask_broken_address;
 use crate::config::problem::{At, shorten};
 use crate::config::raw::RawOAuth2;
+use crate::config::{Secret, ZonedUrl};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -78,7 +79,7 @@ fn client_credentials(raw: &mut RawOAuth2, at: &At<'_>, r: &mut Resolver<'_>) ->
 fn jwt_bearer(
     raw: &mut RawOAuth2,
     client_id: &str,
-    token_url: Option<&url::Url>,
+    token_url: Option<&ZonedUrl>,
     at: &At<'_>,
     r: &mut Resolver<'_>,
 ) -> Option<OAuth2Grant> {
@@ -118,17 +119,16 @@ fn jwt_bearer(
     })))
 }
 
-fn token_url(text: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<url::Url> {
+fn token_url(text: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<ZonedUrl> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         r.problems.add(&at.key("token_url"), "is required");
         return None;
     };
-    match url::Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-        Ok(_) | Err(_) => {
-            let shown = shorten(&mask_broken_address(&text));
-            r.problems.add_fault(&at.key("token_url"), format!("{shown:?} is not an http or https URL"));
-            None
-        }
-    }
+    let problem = match web_url(&text, "https://login.example.com/token") {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => return Some(url),
+        Ok(_) => format!("{:?} is not an http or https URL", shorten(&mask_broken_address(&text))),
+        Err(sentence) => sentence,
+    };
+    r.problems.add_fault(&at.key("token_url"), problem);
+    None
 }

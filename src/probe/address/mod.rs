@@ -13,7 +13,7 @@ mod system;
 mod tests;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(crate) use self::scope::admit;
 pub use self::scope::{Admit, Pin, Scope};
 use self::stub::LookupError;
 use self::system::{Files, Names};
+use crate::config::zoned::{literal, socket_address};
 use crate::config::{DnsServers, IpFamily, IpPreference};
 use crate::observation::{Failure, Reason, Resolution};
 
@@ -92,7 +93,7 @@ impl Resolver {
         Self { servers, files, current }
     }
 
-    /// Looks `host` up (an address literal is taken as it is) and chooses by `ip`.
+    /// Looks `host` up (an address literal is taken as it is, with or without a zone) and chooses by `ip`.
     ///
     /// Has no timeout of its own beyond the run's: the caller drops the future and reports [`Self::silence`]. An error
     /// in which every server stayed silent is [`Reason::DnsTimeout`] too.
@@ -106,7 +107,7 @@ impl Resolver {
             let any = IpPreference { preferred: ip.preferred, fallback: true };
             return admitted(host, choose(host, Box::new([address]), Duration::ZERO, any));
         }
-        if let Ok(literal) = bare.parse::<IpAddr>() {
+        if let Some(literal) = literal(bare) {
             // ::ffff:192.0.2.1 is an IPv4 address in other clothes, here as in Go.
             return admitted(host, choose(host, Box::new([literal.to_canonical()]), Duration::ZERO, ip));
         }
@@ -123,7 +124,7 @@ impl Resolver {
     }
 
     /// The servers that it asks, in their order.
-    pub fn servers(&self) -> Vec<std::net::SocketAddr> {
+    pub fn servers(&self) -> Vec<SocketAddr> {
         self.names().stub.servers().to_vec()
     }
 
@@ -144,6 +145,15 @@ impl Resolver {
         }
         Arc::clone(&current.names)
     }
+}
+
+/// Where to connect: the address that was chosen for `host`, with the zone that `host` has.
+///
+/// # Errors
+/// [`Reason::ConnectUnreachable`]: the machine does not have the interface.
+pub(crate) fn destination(host: &str, address: IpAddr, port: u16) -> Result<SocketAddr, Failure> {
+    socket_address(host, address, port)
+        .map_err(|sentence| Failure::new(Reason::ConnectUnreachable, format!("{host} cannot be reached: {sentence}")))
 }
 
 /// The incumbent's `probe_ip_addr_hash`: 32-bit FNV-1a over the bytes of the address.

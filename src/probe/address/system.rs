@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::stub::Stub;
 use crate::config::DnsServers;
+use crate::config::zoned::{socket_address, split_zone};
 
 /// Where the system keeps them.
 pub(super) struct Files {
@@ -64,11 +65,13 @@ impl Files {
                 Names { hosts, stub: Stub::new(servers.clone()), search: Vec::new(), ndots: 1 }
             }
             DnsServers::System => {
-                let (config, options) = parse(&fs::read(&self.resolv_conf).unwrap_or_default());
+                let text = fs::read(&self.resolv_conf).unwrap_or_default();
+                let (text, zones) = without_zones(&text);
+                let (config, options) = parse(text.as_bytes());
                 let search = if config.search.is_empty() { config.domain.into_iter().collect() } else { config.search };
                 let servers = config.name_servers.iter();
                 // resolv.conf has no ports.
-                let servers = servers.map(|server| SocketAddr::new(server.ip, 53)).collect();
+                let servers = servers.map(|server| with_zone(server.ip, &zones)).collect();
                 Names { hosts, stub: Stub::new(servers), search, ndots: options.ndots }
             }
         }
@@ -84,6 +87,33 @@ fn parse(text: &[u8]) -> (ResolverConfig, ResolverOpts) {
         .inspect_err(|error| warn!(%error, "Cannot read resolv.conf; asking the name server on this host."))
         .or_else(|_| parse_resolv_conf(&local))
         .unwrap_or_else(|_| (ResolverConfig::default(), ResolverOpts::default()))
+}
+
+/// The text without the zones of name servers on a link (`nameserver fe80::1%br-lan`), which the parser drops or refuses,
+/// and the zones.
+fn without_zones(text: &[u8]) -> (String, HashMap<IpAddr, Box<str>>) {
+    let text = String::from_utf8_lossy(text);
+    let mut zones = HashMap::new();
+    let mut rest = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let server = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next()).unwrap_or_default();
+        match split_zone(server) {
+            None => rest.push_str(line),
+            Some((address, _)) => {
+                zones.insert(address.into(), server.into());
+                rest.push_str(&format!("nameserver {address}"));
+            }
+        }
+        rest.push('\n');
+    }
+    (rest, zones)
+}
+
+/// Without the interface, the address stays as it is: the query then says that it cannot be reached.
+fn with_zone(address: IpAddr, zones: &HashMap<IpAddr, Box<str>>) -> SocketAddr {
+    let host = zones.get(&address).map_or("", |host| host);
+    socket_address(host, address, 53).unwrap_or_else(|_| SocketAddr::new(address, 53))
 }
 
 impl Names {
@@ -197,6 +227,14 @@ mod tests {
         let missing = Files { resolv_conf: "/nonexistent".into(), hosts: "/nonexistent".into() };
         assert_eq!(missing.read(&DnsServers::System).stub.servers().len(), 1);
         assert_eq!(missing.stamps(), [None, None]);
+    }
+
+    #[test]
+    fn a_name_server_on_a_link_keeps_its_zone() {
+        let names = names("nameserver fe80::1%lo\nnameserver fe80::2%7\nnameserver fe80::3%no-such-0 # gone\n");
+        let lo = crate::config::zoned::scope_id("lo").unwrap();
+        let servers: Vec<String> = names.stub.servers().iter().map(ToString::to_string).collect();
+        assert_eq!(servers, [format!("[fe80::1%{lo}]:53"), "[fe80::2%7]:53".to_owned(), "[fe80::3]:53".to_owned()]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::address::destination;
 use super::place::{Place, place};
 use super::tls::classify_connect;
 use super::{Probe, Prober, Shared};
@@ -127,7 +128,7 @@ impl Case<'_> {
         let port = self.place.port.filter(|_| failure.reason.is_unanswered());
         let (runs, port) = tokio::join!(join_all(runs), async {
             match port {
-                Some(port) => Some(self.connect(SocketAddr::new(used, port)).await),
+                Some(port) => Some(self.connect(destination(self.place.host, used, port)).await),
                 None => None,
             }
         });
@@ -191,7 +192,8 @@ impl Case<'_> {
         Some(self.place.at(address).around(prober.run(self.deadline)).await)
     }
 
-    async fn connect(&self, to: SocketAddr) -> Result<(), Failure> {
+    async fn connect(&self, to: Result<SocketAddr, Failure>) -> Result<(), Failure> {
+        let to = to?;
         match timeout_at(self.deadline, TcpStream::connect(to)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(classify_connect(&error, to)),

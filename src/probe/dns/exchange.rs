@@ -15,7 +15,7 @@ use url::Url;
 
 use super::message::{Question, Reply};
 use crate::observation::{DnsDetail, Failure, Reason};
-use crate::probe::dial::{Connection, Dialing, bad_source, connect};
+use crate::probe::dial::{Connection, Dialing, bad_source, connect, own_address};
 use crate::probe::http2;
 use crate::probe::tls::{Stage, classify_at, classify_connect};
 
@@ -38,7 +38,7 @@ impl Exchange<'_> {
         let since = Instant::now();
         let unspecified = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let local = self.source.unwrap_or(unspecified);
-        let socket = UdpSocket::bind((local, 0)).await.map_err(|error| bad_source(local, &error))?;
+        let socket = UdpSocket::bind(own_address(local, to)).await.map_err(|error| bad_source(local, &error))?;
         // Connected, so that the kernel hands over what routers and the host itself say about the port.
         socket.connect(to).await.map_err(|error| classify_connect(&error, to))?;
         self.detail.connect = Some(since.elapsed());

@@ -46,8 +46,13 @@ impl DnsProber {
     pub fn new(settings: Arc<DnsSettings>, server: &DnsServer, shared: &Arc<Shared>) -> Result<Self, ProberError> {
         let (host, port, route, alpn) = match server {
             DnsServer::Url(url) => {
-                let host = url.host_str().unwrap_or_default();
-                (host, url.port_or_known_default().unwrap_or(443), Route::Https(url.clone()), Some(Alpn::Http2AndHttp1))
+                let host = url.host();
+                (
+                    host,
+                    url.port_or_known_default().unwrap_or(443),
+                    Route::Https(url.url().clone()),
+                    Some(Alpn::Http2AndHttp1),
+                )
             }
             DnsServer::Host(address) => {
                 let (route, alpn) = match settings.transport {

@@ -218,7 +218,7 @@ async fn over_https_both_versions_of_http_will_do() {
                 }
             })
             .await;
-            let url = format!("https://{to}/dns-query").parse().unwrap();
+            let url = format!("https://{to}/dns-query").parse::<url::Url>().unwrap().into();
             let run = ask(DnsSettings { tls: named(&authority), ..settings(A) }, DnsServer::Url(url), AMPLE).await;
             assert_eq!(reason(&run), expected, "{run:?}");
             assert!(run.tls.is_some());

@@ -18,6 +18,7 @@ use self::call::Call;
 use super::dial::{Destination, Dialer, Dialing, seconds};
 use super::tls::Alpn;
 use super::{Probe, ProberError, Shared};
+use crate::config::zoned::without_zone;
 use crate::config::{GrpcSettings, HostPort};
 use crate::observation::{Detail, Failure, GrpcDetail, Observation, Outcome, Reason};
 
@@ -25,7 +26,7 @@ use crate::observation::{Detail, Failure, GrpcDetail, Observation, Outcome, Reas
 pub struct GrpcProber {
     settings: Arc<GrpcSettings>,
     dialer: Dialer,
-    /// `host:port`, the authority of the call.
+    /// `host:port`, the authority of the call, which has no zone.
     authority: String,
 }
 
@@ -33,6 +34,7 @@ impl GrpcProber {
     /// # Errors
     /// TLS settings that cannot be used.
     pub fn new(settings: Arc<GrpcSettings>, address: &HostPort, shared: &Arc<Shared>) -> Result<Self, ProberError> {
+        let authority = HostPort { host: without_zone(&address.host).to_owned(), port: address.port };
         let destination = Destination {
             host: &address.host,
             port: address.port,
@@ -41,7 +43,7 @@ impl GrpcProber {
             dns_servers: &settings.dns_servers,
             tls: settings.tls.as_ref().map(|tls| (tls, Alpn::Http2)),
         };
-        Ok(Self { dialer: Dialer::new(destination, shared)?, authority: address.to_string(), settings })
+        Ok(Self { dialer: Dialer::new(destination, shared)?, authority: authority.to_string(), settings })
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) struct Client {
     /// Keeps the address alive that the cache knows it by.
     _tls: Arc<rustls::ClientConfig>,
     proxy: Option<ProxyKey>,
+    interface: Option<Box<str>>,
 }
 
 /// What distinguishes clients of one TLS config.
@@ -54,22 +55,25 @@ impl Clients {
         by_tls.values().flatten().filter(|client| client.strong_count() > 0).count()
     }
 
-    /// The client for these needs, built when no prober holds one.
+    /// The client for these needs, built when no prober holds one. With an interface, it connects from there alone.
     pub(super) fn client(
         &self,
         tls: &Arc<rustls::ClientConfig>,
         proxy: Option<&ProxyKey>,
+        interface: Option<&str>,
     ) -> Result<Arc<Client>, ProberError> {
         let mut by_tls = self.by_tls.lock().unwrap_or_else(PoisonError::into_inner);
         // A client keeps its TLS config alive, so an address with a live client is still that config's.
         let siblings = by_tls.entry(Arc::as_ptr(tls) as usize).or_default();
-        if let Some(client) = siblings.iter().filter_map(Weak::upgrade).find(|client| client.proxy.as_ref() == proxy) {
+        let fits = |client: &Arc<Client>| client.proxy.as_ref() == proxy && client.interface.as_deref() == interface;
+        if let Some(client) = siblings.iter().filter_map(Weak::upgrade).find(fits) {
             return Ok(client);
         }
         let client = Arc::new(Client {
-            inner: build(tls, proxy).map_err(ProberError::Client)?,
+            inner: build(tls, proxy, interface).map_err(ProberError::Client)?,
             _tls: Arc::clone(tls),
             proxy: proxy.cloned(),
+            interface: interface.map(Into::into),
         });
         siblings.push(Arc::downgrade(&client));
         by_tls.retain(|_, siblings| {
@@ -80,7 +84,11 @@ impl Clients {
     }
 }
 
-fn build(tls: &Arc<rustls::ClientConfig>, proxy: Option<&ProxyKey>) -> Result<reqwest::Client, reqwest::Error> {
+fn build(
+    tls: &Arc<rustls::ClientConfig>,
+    proxy: Option<&ProxyKey>,
+    interface: Option<&str>,
+) -> Result<reqwest::Client, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured((**tls).clone())
         .redirect(reqwest::redirect::Policy::none())
@@ -104,6 +112,9 @@ fn build(tls: &Arc<rustls::ClientConfig>, proxy: Option<&ProxyKey>) -> Result<re
         .dns_resolver(Arc::new(HopResolver))
         .connector_layer(MarkConnect)
         .no_proxy();
+    if let Some(interface) = interface {
+        builder = builder.interface(interface);
+    }
     if let Some(key) = proxy {
         let mut proxy = reqwest::Proxy::all(key.url.clone())?;
         if !key.connect_headers.is_empty() {

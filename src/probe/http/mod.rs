@@ -44,16 +44,17 @@ pub use self::assertion::KeyError;
 pub use self::client::Clients;
 use self::oauth2::{TokenSource, secret_header};
 use self::run::Run;
-use self::transport::Transport;
+use self::transport::{Needs, Transport};
 use super::tls::Alpn;
 use super::{Probe, ProberError, Shared};
-use crate::config::HttpSettings;
 use crate::config::http::{HttpAuth, OAuth2Settings};
+use crate::config::{HttpSettings, ZonedUrl};
 use crate::observation::{Failure, Observation, Outcome, Reason};
 
 /// Probes one URL.
 pub struct HttpProber {
     settings: Arc<HttpSettings>,
+    /// Its zone is the transport's affair.
     url: Url,
     transport: Transport,
     authorization: Authorization,
@@ -70,9 +71,16 @@ impl HttpProber {
     ///
     /// # Errors
     /// TLS settings or proxies that cannot be used.
-    pub fn new(settings: Arc<HttpSettings>, url: Url, shared: &Arc<Shared>) -> Result<Self, ProberError> {
-        let transport =
-            |alpn| Transport::new(&settings.tls, alpn, &settings.proxy, &settings.dns_servers, settings.ip, shared);
+    pub fn new(
+        settings: Arc<HttpSettings>,
+        url: impl Into<ZonedUrl>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, ProberError> {
+        let url = url.into();
+        let transport = |alpn| {
+            let HttpSettings { tls, proxy, dns_servers, ip, .. } = &*settings;
+            Transport::new(Needs { tls, alpn, proxy, dns_servers, ip: *ip, home: &url }, shared)
+        };
         let mut alpn = match (settings.enable_http3, settings.enable_http2) {
             (true, _) => Alpn::Http3,
             (false, true) => Alpn::Http2AndHttp1,
@@ -104,7 +112,7 @@ impl HttpProber {
                 Authorization::Token(Box::new(TokenSource::new(&settings, oauth, shared)?), oauth.clone())
             }
         };
-        let mut url = url;
+        let mut url = url.url().clone();
         url.set_fragment(None);
         if settings.enable_http3 && url.scheme() == "http" {
             // There is no HTTP/3 without TLS; the incumbent rewrites such targets as well.

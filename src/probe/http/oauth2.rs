@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::assertion::Signer;
-use super::transport::{Outgoing, Progress, Transport};
+use super::transport::{Needs, Outgoing, Progress, Transport};
 use crate::config::http::{OAuth2Grant, OAuth2Settings};
 use crate::config::{HttpSettings, IpPreference, Secret};
 use crate::observation::{Failure, Reason};
@@ -55,8 +55,15 @@ impl TokenSource {
     pub(super) fn new(settings: &HttpSettings, oauth: &OAuth2Settings, shared: &Shared) -> Result<Self, ProberError> {
         // The family that the module prefers is the target's affair; the token may come from anywhere.
         let any_family = IpPreference { fallback: true, ..settings.ip };
-        let transport =
-            Transport::new(&oauth.tls, Alpn::Http1, &oauth.proxy, &settings.dns_servers, any_family, shared)?;
+        let needs = Needs {
+            tls: &oauth.tls,
+            alpn: Alpn::Http1,
+            proxy: &oauth.proxy,
+            dns_servers: &settings.dns_servers,
+            ip: any_family,
+            home: &oauth.token_url,
+        };
+        let transport = Transport::new(needs, shared)?;
         let signer = match &oauth.grant {
             OAuth2Grant::ClientCredentials { .. } => None,
             OAuth2Grant::JwtBearer(jwt) => Some(Signer::new(jwt)?),
@@ -143,7 +150,7 @@ impl TokenSource {
         }
         let outgoing = Outgoing {
             target: &oauth.token_url,
-            wire: oauth.token_url.clone(),
+            wire: oauth.token_url.url().clone(),
             method: Method::POST,
             headers,
             body: Bytes::from(form),

@@ -9,7 +9,9 @@ use url::{Host, Url};
 
 use super::client::{Client, Clients, ProxyKey};
 use super::trace::Tunnel;
+use crate::config::ZonedUrl;
 use crate::config::http::ProxySettings;
+use crate::config::zoned::interface;
 use crate::probe::ProberError;
 
 /// The proxies of one prober, with their clients.
@@ -37,8 +39,9 @@ impl Proxies {
         tls: &Arc<rustls::ClientConfig>,
         clients: &Clients,
     ) -> Result<Option<Box<Self>>, ProberError> {
-        let proxy = |url: &Url, scheme: &str, connect_headers: &http::HeaderMap| -> Result<Proxy, ProberError> {
-            let url = normalised(url);
+        let proxy = |url: &ZonedUrl, scheme: &str, connect_headers: &http::HeaderMap| -> Result<Proxy, ProberError> {
+            let interface = url.zone().map(|(_, zone)| interface(zone));
+            let url = normalised(url.url());
             let socks = url.scheme().starts_with("socks");
             let tunnel = match (scheme, url.scheme()) {
                 ("https", "https") => Tunnel::Tls,
@@ -53,7 +56,7 @@ impl Proxies {
                 connect_headers.remove(http::header::PROXY_AUTHORIZATION);
             }
             let name = authority(&url);
-            let client = clients.client(tls, Some(&ProxyKey { url, connect_headers }))?;
+            let client = clients.client(tls, Some(&ProxyKey { url, connect_headers }), interface.as_deref())?;
             Ok(Proxy { client, name, tunnel, forwards: scheme == "http" && !socks, has_credentials })
         };
         let proxies = match settings {

@@ -1,6 +1,6 @@
 //! One exchange: route, resolve, connect, send, and the head of the response; and where the time went.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use super::proxy::{Proxies, Proxy};
 use super::reason;
 use super::trace::{Dial, HopTrace, Reached, add};
 use crate::config::http::ProxySettings;
-use crate::config::{DnsServers, IpPreference, TlsSettings};
+use crate::config::zoned::interface;
+use crate::config::{DnsServers, IpPreference, TlsSettings, ZonedUrl};
 use crate::observation::{Failure, HttpPhases, Reason, Resolution, TlsSession};
-use crate::probe::address::{Resolver, admit};
+use crate::probe::address::{Resolver, admit, destination};
 use crate::probe::tls::{Alpn, Recorder};
 use crate::probe::{ProberError, Shared};
 
@@ -28,6 +29,27 @@ pub(super) struct Transport {
     proxies: Option<Box<Proxies>>,
     resolver: Arc<Resolver>,
     ip: IpPreference,
+    /// The address with a zone that URLs have without it.
+    zoned: Option<Zoned>,
+}
+
+/// What a transport is made from.
+pub(super) struct Needs<'a> {
+    pub(super) tls: &'a TlsSettings,
+    pub(super) alpn: Alpn,
+    pub(super) proxy: &'a ProxySettings,
+    pub(super) dns_servers: &'a DnsServers,
+    pub(super) ip: IpPreference,
+    /// Where it is used first: an address of a link is looked for on that link, on later hops too.
+    pub(super) home: &'a ZonedUrl,
+}
+
+struct Zoned {
+    address: Ipv6Addr,
+    /// `fe80::1%eth0`.
+    host: Box<str>,
+    /// Bound to the interface, because a URL has no place for it. `None` over QUIC, whose socket is ours.
+    client: Option<Arc<Client>>,
 }
 
 /// How a target without a proxy is spoken to.
@@ -48,23 +70,21 @@ pub(super) struct Outgoing<'a> {
 }
 
 impl Transport {
-    pub(super) fn new(
-        tls: &TlsSettings,
-        alpn: Alpn,
-        proxy: &ProxySettings,
-        dns_servers: &DnsServers,
-        ip: IpPreference,
-        shared: &Shared,
-    ) -> Result<Self, ProberError> {
+    pub(super) fn new(needs: Needs<'_>, shared: &Shared) -> Result<Self, ProberError> {
+        let Needs { tls, alpn, proxy, dns_servers, ip, home } = needs;
         let tls = shared.tls.client(tls, alpn)?;
+        let mut zoned = home.zone().map(|(address, _)| Zoned { address, host: home.host().into(), client: None });
+        if let (Some(zoned), Some((_, zone)), true) = (&mut zoned, home.zone(), alpn != Alpn::Http3) {
+            zoned.client = Some(shared.clients.client(&tls, None, Some(&interface(zone)))?);
+        }
         let (direct, proxies) = match alpn {
             // HTTP/3 passes HTTP proxies by, as the incumbent's does.
             Alpn::Http3 => (Direct::Quic(Box::new(Quic::new(tls)?)), None),
             Alpn::None | Alpn::Http1 | Alpn::Http2AndHttp1 | Alpn::Http2 => {
-                (Direct::Tcp(shared.clients.client(&tls, None)?), Proxies::new(proxy, &tls, &shared.clients)?)
+                (Direct::Tcp(shared.clients.client(&tls, None, None)?), Proxies::new(proxy, &tls, &shared.clients)?)
             }
         };
-        Ok(Self { direct, proxies, resolver: shared.resolvers.resolver(dns_servers)?, ip })
+        Ok(Self { direct, proxies, resolver: shared.resolvers.resolver(dns_servers)?, ip, zoned })
     }
 
     /// The proxy that `url` goes through, if any.
@@ -103,7 +123,9 @@ impl Transport {
         };
         let client = match (proxy, &self.direct) {
             (Some(proxy), _) => &proxy.client,
-            (None, Direct::Tcp(client)) => client,
+            (None, Direct::Tcp(client)) => {
+                self.zoned(outgoing.target).and_then(|zoned| zoned.client.as_ref()).unwrap_or(client)
+            }
             (None, Direct::Quic(_)) => return Err(Failure::new(Reason::Internal, "HTTP/3 was not spoken")),
         };
         let mut request = reqwest::Request::new(outgoing.method, outgoing.wire);
@@ -130,6 +152,11 @@ impl Transport {
             .then(|| Failure::new(Reason::ProxyError, format!("the proxy {name} wants credentials (status 407)")))
     }
 
+    /// When `url` has the address that has a zone.
+    fn zoned(&self, url: &Url) -> Option<&Zoned> {
+        self.zoned.as_ref().filter(|zoned| url.host() == Some(Host::Ipv6(zoned.address)))
+    }
+
     async fn resolve(&self, progress: &mut Progress, url: &Url) -> Result<SocketAddr, Failure> {
         // Both hold for every URL that config and redirects let pass: http or https, with a host.
         let host = url.host().unwrap_or(Host::Domain(""));
@@ -144,7 +171,7 @@ impl Transport {
             Some(address) => {
                 // Where a redirect leads is not the config's choice: the incumbent connects to it, whatever its family.
                 ip.fallback |= progress.hops > 0;
-                address.to_string()
+                self.zoned(url).map_or_else(|| address.to_string(), |zoned| zoned.host.to_string())
             }
             None => {
                 progress.begin_resolve();
@@ -156,7 +183,7 @@ impl Transport {
                 let chosen = resolution.chosen;
                 progress.resolved(resolution);
                 match chosen {
-                    Some(ip) => Ok(SocketAddr::new(ip, port)),
+                    Some(ip) => destination(&name, ip, port),
                     None => Err(Failure::new(Reason::DnsNoAddress, format!("{name} has no address to use"))),
                 }
             }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher as _;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -114,7 +114,8 @@ pub(super) enum SendError {
 /// The packets of one run to one address. Dropped, it leaves nothing behind.
 pub(super) struct Flight {
     channel: Arc<Channel>,
-    to: IpAddr,
+    /// With its zone; the port is 0.
+    to: SocketAddr,
     payload: Payload,
     sequences: Vec<u16>,
     events: UnboundedReceiver<Event>,
@@ -195,7 +196,7 @@ impl Channel {
 }
 
 impl Flight {
-    pub(super) fn new(channel: Arc<Channel>, to: IpAddr, payload: Payload) -> Self {
+    pub(super) fn new(channel: Arc<Channel>, to: SocketAddr, payload: Payload) -> Self {
         let (sender, events) = unbounded_channel();
         Self { channel, to, payload, sequences: Vec::new(), events, sender }
     }
@@ -206,7 +207,7 @@ impl Flight {
         let count = exchange.count.fetch_add(1, Ordering::Relaxed);
         let token = exchange.secret.hash_one(count);
         let sequence = exchange.register(Waiter {
-            to: self.to,
+            to: self.to.ip(),
             payload: self.payload.clone(),
             token,
             sent: Instant::now(),
@@ -274,7 +275,7 @@ impl Exchange {
         lock(&self.waiting).by_sequence.remove(&sequence)
     }
 
-    async fn send(&self, to: IpAddr, packet: &[u8], sequence: u16) -> io::Result<()> {
+    async fn send(&self, to: SocketAddr, packet: &[u8], sequence: u16) -> io::Result<()> {
         const LEAST: Duration = Duration::from_millis(1);
         const MOST: Duration = Duration::from_millis(100);
         let mut pause = LEAST;

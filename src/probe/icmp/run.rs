@@ -1,7 +1,7 @@
 //! One run: resolve, send, wait for each reply until the deadline, judge.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use nix::libc;
@@ -13,6 +13,8 @@ use super::socket::{OpenError, Options};
 use super::{IcmpProber, packet, privilege};
 use crate::config::IpFamily;
 use crate::observation::{Failure, IcmpDetail, Reason, Resolution, RoundTrips};
+use crate::probe::address::destination;
+use crate::probe::dial::own_address;
 use crate::probe::tls::io_text;
 
 /// How many packets of a run are sent again because a link on the way was too small for them. The MTU may shrink
@@ -48,28 +50,31 @@ impl<'a> Run<'a> {
 
     /// Ends by the deadline, by itself: what has come until then decides.
     pub(super) async fn attempt(&mut self) -> Result<(), Failure> {
-        let to = self.resolve().await?;
+        let peer = self.resolve().await?;
+        let to = peer.ip();
         let resolved = Instant::now();
-        let options = self.options(to);
+        let options = self.options(peer);
         let channel = self.prober.shared.icmp.channel(&options).map_err(|error| no_socket(&error, options.family))?;
         self.seen.detail.socket = Some(channel.kind().as_str().into());
         let drops = channel.drops();
-        let mut flight = Flight::new(channel.clone(), to, self.prober.payload.clone());
+        let mut flight = Flight::new(channel.clone(), peer, self.prober.payload.clone());
         self.seen.detail.setup = Some(resolved.elapsed());
         self.exchange(&mut flight, to).await?;
         self.judge(to, channel.drops().wrapping_sub(drops))
     }
 
-    async fn resolve(&mut self) -> Result<IpAddr, Failure> {
+    /// The address with its zone; there is no port.
+    async fn resolve(&mut self) -> Result<SocketAddr, Failure> {
         let IcmpProber { host, ip, resolver, .. } = self.prober;
         match timeout_at(self.deadline, resolver.resolve(host, *ip)).await {
             Ok(Ok(resolution)) => {
                 let chosen = resolution.chosen;
                 self.seen.resolution = Some(resolution);
                 // An IPv4 address in IPv6's clothes is pinged over IPv4, which is what the kernel would do.
-                chosen
+                let address = chosen
                     .map(|address| address.to_canonical())
-                    .ok_or_else(|| Failure::new(Reason::DnsNoAddress, format!("no address of {host} was chosen")))
+                    .ok_or_else(|| Failure::new(Reason::DnsNoAddress, format!("no address of {host} was chosen")))?;
+                destination(host, address, 0).map_err(|failure| Failure::new(Reason::IcmpUnreachable, failure.sentence))
             }
             Ok(Err(error)) => {
                 self.seen.resolution = Some(error.resolution);
@@ -84,11 +89,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn options(&self, to: IpAddr) -> Options {
+    fn options(&self, to: SocketAddr) -> Options {
         let settings = &self.prober.settings;
+        let scope = match settings.source_address.map(|source| own_address(source, to)) {
+            Some(SocketAddr::V6(own)) => own.scope_id(),
+            Some(SocketAddr::V4(_)) | None => 0,
+        };
         Options {
             family: if to.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 },
             source: settings.source_address,
+            scope,
             hop_limit: settings.hop_limit,
             dont_fragment: settings.dont_fragment,
         }

@@ -7,7 +7,7 @@
 //! are about. (`icmp(7)`, `ip(7)`, `ipv6(7)`, `raw(7)`)
 
 use std::io::{self, ErrorKind, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, SystemTime};
@@ -72,6 +72,8 @@ impl Kind {
 pub(super) struct Options {
     pub(super) family: IpFamily,
     pub(super) source: Option<IpAddr>,
+    /// Of a source address that is of a link: the number of the interface.
+    pub(super) scope: u32,
     /// `None`: the system's.
     pub(super) hop_limit: Option<u8>,
     pub(super) dont_fragment: bool,
@@ -154,7 +156,7 @@ impl Socket {
     }
 
     fn prepare(fd: OwnedFd, kind: Kind, options: &Options) -> Result<Self, OpenError> {
-        let Options { family, source, hop_limit, dont_fragment } = options;
+        let Options { family, source, scope, hop_limit, dont_fragment } = options;
         set_packet_options(&fd, *family, *hop_limit, *dont_fragment)?;
         set_receive_options(&fd, *family);
         if kind == Kind::Raw {
@@ -164,7 +166,10 @@ impl Socket {
             IpFamily::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpFamily::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let own = SocketAddr::new(source.unwrap_or(unspecified), 0);
+        let own = match source.unwrap_or(unspecified) {
+            IpAddr::V4(own) => SocketAddr::new(own.into(), 0),
+            IpAddr::V6(own) => SocketAddrV6::new(own, 0, 0, *scope).into(),
+        };
         if kind == Kind::Datagram || source.is_some() {
             bind(fd.as_raw_fd(), &SockaddrStorage::from(own)).map_err(|error| match source {
                 Some(source) => OpenError::Source(*source, error.into()),
@@ -184,8 +189,8 @@ impl Socket {
 
     /// Sends without waiting. An error may also be one that came from a router since, about another packet: the kernel
     /// reports each once, to whoever calls next.
-    pub(super) fn send(&self, to: IpAddr, packet: &[u8]) -> io::Result<()> {
-        let to = SockaddrStorage::from(SocketAddr::new(to, 0));
+    pub(super) fn send(&self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        let to = SockaddrStorage::from(to);
         let sent = sendto(self.fd.as_raw_fd(), packet, &to, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)?;
         if sent == packet.len() { Ok(()) } else { Err(ErrorKind::WriteZero.into()) }
     }

@@ -16,7 +16,7 @@ use super::{Peer, TcpProber, template};
 use crate::config::tcp::{Expect, Step};
 use crate::config::{HostPort, IpPreference, Pattern};
 use crate::observation::{ExpectInfo, Failure, Reason, Resolution, TcpDetail, TlsSession};
-use crate::probe::address::Resolver;
+use crate::probe::address::{Resolver, destination};
 use crate::probe::dial::{Transport, connect, seconds};
 use crate::probe::tls::{self, Recorder, Stage, classify_at};
 
@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
                 self.seen.resolution = Some(resolution);
                 let chosen = chosen
                     .ok_or_else(|| Failure::new(Reason::DnsNoAddress, format!("no address of {host} was chosen")))?;
-                Ok(SocketAddr::new(chosen, address.port))
+                destination(host, chosen, address.port)
             }
             Err(error) => {
                 self.seen.resolution = Some(error.resolution);

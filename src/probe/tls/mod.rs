@@ -37,6 +37,7 @@ use self::roots::Roots;
 use self::verifier::{Policy, RecordingVerifier};
 use crate::config::TlsSettings;
 use crate::config::tls::TlsVersion;
+use crate::config::zoned::without_zone;
 
 /// rustls client configs by their settings; equal settings share one.
 #[derive(Default)]
@@ -194,7 +195,8 @@ fn unspoken(max: TlsVersion) -> Result<ClientConfig, rustls::Error> {
 
 /// The name to ask for and to verify: `tls_config.server_name` when set, else the target's host.
 pub fn server_name(settings: &TlsSettings, host: &str) -> Result<ServerName<'static>, TlsSetupError> {
-    let name = settings.server_name.as_deref().unwrap_or(host);
+    // A certificate has addresses without zones.
+    let name = settings.server_name.as_deref().unwrap_or_else(|| without_zone(host));
     // The root dot is right in DNS, but no part of a name in a certificate (RFC 6066 section 3).
     let bare = name.strip_suffix('.').unwrap_or(name);
     ServerName::try_from(bare.to_owned()).map_err(|_| TlsSetupError::ServerName(name.to_owned()))

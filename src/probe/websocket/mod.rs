@@ -11,29 +11,33 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
 use self::talk::Talk;
 use super::dial::{Destination, Dialer, Dialing, seconds};
 use super::tls::Alpn;
 use super::{Probe, ProberError, Shared};
-use crate::config::WebsocketSettings;
+use crate::config::{WebsocketSettings, ZonedUrl};
 use crate::observation::{Detail, Failure, Observation, Outcome};
 
 /// Opens one WebSocket.
 pub struct WebsocketProber {
     settings: Arc<WebsocketSettings>,
-    url: Url,
+    url: ZonedUrl,
     dialer: Dialer,
 }
 
 impl WebsocketProber {
     /// # Errors
     /// TLS settings that cannot be used.
-    pub fn new(settings: Arc<WebsocketSettings>, url: Url, shared: &Arc<Shared>) -> Result<Self, ProberError> {
+    pub fn new(
+        settings: Arc<WebsocketSettings>,
+        url: impl Into<ZonedUrl>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, ProberError> {
+        let url = url.into();
         let secure = url.scheme() == "wss";
         let destination = Destination {
-            host: url.host_str().unwrap_or_default(),
+            host: url.host(),
             port: url.port_or_known_default().unwrap_or(if secure { 443 } else { 80 }),
             ip: settings.ip,
             source: None,

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
+use url::Url;
 
 use super::*;
 use crate::config::tcp::{Expect, Step};
@@ -41,7 +42,8 @@ fn expect(pattern: &str, send: &str) -> Step {
 }
 
 async fn observe(settings: WebsocketSettings, url: &str, timeout: Duration) -> Observation {
-    let prober = WebsocketProber::new(Arc::new(settings), url.parse().unwrap(), &Arc::new(Shared::default())).unwrap();
+    let prober =
+        WebsocketProber::new(Arc::new(settings), url.parse::<Url>().unwrap(), &Arc::new(Shared::default())).unwrap();
     prober.run(Instant::now() + timeout).await
 }
 

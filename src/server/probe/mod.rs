@@ -213,7 +213,7 @@ fn up_front(config: &Config, request: &ProbeRequest, spec: &ProbeSpec) -> Result
         ProbeSpec::Unix { path, .. } => allow.check_path(path),
         ProbeSpec::Http { url, .. }
         | ProbeSpec::Websocket { url, .. }
-        | ProbeSpec::Dns { server: DnsServer::Url(url), .. } => allow.check_host(url.host_str().unwrap_or_default()),
+        | ProbeSpec::Dns { server: DnsServer::Url(url), .. } => allow.check_host(url.host()),
         ProbeSpec::Tcp { address, .. }
         | ProbeSpec::Grpc { address, .. }
         | ProbeSpec::Dns { server: DnsServer::Host(address), .. } => allow.check_host(&address.host),

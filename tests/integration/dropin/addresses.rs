@@ -57,7 +57,7 @@ pub(super) fn add(scenarios: &mut Scenarios) {
         }
     }
     nowhere(scenarios);
-    spellings(scenarios, web.address().port());
+    spellings(scenarios, &ports);
     pings(scenarios);
     scenarios.keep((web, health, names));
 }
@@ -78,7 +78,8 @@ fn nowhere(scenarios: &mut Scenarios) {
 }
 
 /// Targets as people write them.
-fn spellings(scenarios: &mut Scenarios, port: u16) {
+fn spellings(scenarios: &mut Scenarios, ports: &[(&str, u16)]) {
+    let port = ports[0].1;
     for (name, target, verdict) in [
         ("without a scheme", format!("127.0.0.1:{port}"), Verdict::Up),
         ("without a scheme, with a path", format!("127.0.0.1:{port}/a?b=c"), Verdict::Up),
@@ -91,6 +92,23 @@ fn spellings(scenarios: &mut Scenarios, port: u16) {
         ("with a port that is none", "http://127.0.0.1:99999/".to_owned(), Verdict::Down),
         ("with a port of words", "http://127.0.0.1:http/".to_owned(), Verdict::Down),
         ("without a host", "http://".to_owned(), Verdict::Down),
+        ("with a scheme in capitals", format!("HTTP://127.0.0.1:{port}/"), Verdict::Up),
+        ("with a space", format!("http://127.0.0.1:{port}/a b"), Verdict::Up),
+        ("with a space in the query", format!("http://127.0.0.1:{port}/?q=a b"), Verdict::Up),
+        ("with characters to be escaped", format!("http://127.0.0.1:{port}/a|b^c`d{{e}}\"<f>"), Verdict::Up),
+        (
+            "with characters to be escaped in the query",
+            format!("http://127.0.0.1:{port}/?a|b^c`d{{e}}<f>"),
+            Verdict::Up,
+        ),
+        ("with a backslash", format!("http://127.0.0.1:{port}/a\\b"), Verdict::Up),
+        ("with a percent sign in the query", format!("http://127.0.0.1:{port}/?full=100%"), Verdict::Up),
+        ("with an empty port", "http://127.0.0.1:/".to_owned(), Verdict::Open),
+        ("with a bad escape", format!("http://127.0.0.1:{port}/100%"), Verdict::Down),
+        ("with a control character", format!("http://127.0.0.1:{port}/a\nb"), Verdict::Down),
+        ("with a space in the host", format!("http://127.0.0.1 :{port}/"), Verdict::Down),
+        ("with spaces around it", format!(" http://127.0.0.1:{port}/ "), Verdict::Up),
+        ("of IPv6 without brackets", "http://::1/".to_owned(), Verdict::Down),
     ] {
         scenarios.add(format!("http: target {name}"), "http", &json!({}), target, verdict);
     }
@@ -100,8 +118,36 @@ fn spellings(scenarios: &mut Scenarios, port: u16) {
         ("with an empty port", "127.0.0.1:".to_owned(), Verdict::Down),
         ("of IPv6 without brackets", "::1".to_owned(), Verdict::Down),
         ("with a scheme", format!("tcp://127.0.0.1:{port}"), Verdict::Down),
+        ("with brackets around IPv4", format!("[127.0.0.1]:{port}"), Verdict::Up),
+        ("with brackets around a name", format!("[localhost]:{port}"), Verdict::Up),
+        ("with a port 0", "127.0.0.1:0".to_owned(), Verdict::Down),
+        ("with a port by name", "127.0.0.1:tcpmux".to_owned(), Verdict::Down),
+        ("with a port by name in capitals", "127.0.0.1:TCPMUX".to_owned(), Verdict::Down),
+        ("with a port by a name that is none", "127.0.0.1:no-such-service".to_owned(), Verdict::Down),
+        ("with spaces around it", format!(" 127.0.0.1:{port} "), Verdict::Up),
     ] {
         scenarios.add(format!("tcp: target {name}"), "tcp", &json!({}), target, verdict);
+    }
+    let health = ports[2].1;
+    for (name, target, verdict) in [
+        ("as a URL", format!("http://127.0.0.1:{health}"), Verdict::Up),
+        ("as a URL of TLS", format!("https://127.0.0.1:{health}"), Verdict::Up),
+        ("with a path", format!("127.0.0.1:{health}/grpc.health.v1.Health/Check"), Verdict::Up),
+        ("as a URL with a path", format!("http://127.0.0.1:{health}/x?y#z"), Verdict::Up),
+        ("as a URL with a user", format!("http://me:secret@127.0.0.1:{health}"), Verdict::Up),
+        ("with another scheme", format!("dns:///127.0.0.1:{health}"), Verdict::Down),
+    ] {
+        scenarios.add(format!("grpc: target {name}"), "grpc", &json!({}), target, verdict);
+    }
+    let block = json!({"query_name": "example.com", "query_type": "A"});
+    for (name, target, verdict) in [
+        ("with brackets around IPv4", format!("[127.0.0.1]:{}", ports[3].1), Verdict::Up),
+        ("with a port by name", "127.0.0.1:discard".to_owned(), Verdict::Down),
+        ("with a port by a name that is none", "127.0.0.1:no-such-service".to_owned(), Verdict::Down),
+        ("with an empty port", "127.0.0.1:".to_owned(), Verdict::Down),
+        ("with a scheme", "udp://127.0.0.1".to_owned(), Verdict::Down),
+    ] {
+        scenarios.add(format!("dns: target {name}"), "dns", &block, target, verdict);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::{HttpSettings, Pattern};
 use crate::observation::Reason;
 
 fn via(url: &str) -> ProxySettings {
-    let url = Box::new(Url::parse(url).unwrap());
+    let url = Box::new(Url::parse(url).unwrap().into());
     ProxySettings::Url { url, no_proxy: None, connect_headers: http::HeaderMap::new() }
 }
 
@@ -42,7 +42,7 @@ async fn connect_headers_are_for_connect_alone() {
     let proxy = http_proxy(nobody(), None).await;
     let mut connect_headers = http::HeaderMap::new();
     connect_headers.insert("x-connect", http::HeaderValue::from_static("1"));
-    let url = Box::new(Url::parse(&format!("http://{}", proxy.address)).unwrap());
+    let url = Box::new(Url::parse(&format!("http://{}", proxy.address)).unwrap().into());
     let proxy_settings = ProxySettings::Url { url, no_proxy: None, connect_headers };
     let settings = HttpSettings { proxy: proxy_settings, ..settings() };
     assert!(probe(settings, "http://nowhere.example/").await.outcome.is_up());
@@ -55,7 +55,7 @@ async fn the_credentials_of_a_proxys_url_win_over_a_header() {
     let mut own = http::HeaderMap::new();
     own.insert("proxy-authorization", http::HeaderValue::from_static("Token x"));
     for (user, wanted) in [("user:p%40ss@", "Basic dXNlcjpwQHNz"), ("", "Token x")] {
-        let url = Box::new(Url::parse(&format!("http://{user}{}", proxy.address)).unwrap());
+        let url = Box::new(Url::parse(&format!("http://{user}{}", proxy.address)).unwrap().into());
         let proxy_settings = ProxySettings::Url { url, no_proxy: None, connect_headers: own.clone() };
         let settings = HttpSettings { proxy: proxy_settings, headers: own.clone(), ..settings() };
         for target in ["http://nowhere.example/", "https://nowhere.example/"] {
@@ -145,7 +145,8 @@ async fn a_proxy_s_name_is_resolved_here_and_its_failure_is_the_proxy_s() {
 #[tokio::test]
 async fn no_proxy_connects_directly() {
     let peer = Peer::start(|_| ok()).await;
-    let url = Box::new(Url::parse(&format!("http://127.0.0.1:{}", closed_port().await)).unwrap());
+    let url: Box<crate::config::ZonedUrl> =
+        Box::new(Url::parse(&format!("http://127.0.0.1:{}", closed_port().await)).unwrap().into());
     let connect_headers = http::HeaderMap::new();
     let listed = ProxySettings::Url { url: url.clone(), no_proxy: Some("192.0.2.1".into()), connect_headers };
     // Loopback is never proxied where there is a list, nor by the environment.

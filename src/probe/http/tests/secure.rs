@@ -208,7 +208,7 @@ async fn a_tunnel_carries_tls_to_the_target() {
     let mut connect_headers = http::HeaderMap::new();
     connect_headers.insert("x-connect", http::HeaderValue::from_static("1"));
     for (scheme, proxy) in [("http", &tunnel), ("socks5", &socks)] {
-        let url = Box::new(Url::parse(&format!("{scheme}://{}", proxy.address)).unwrap());
+        let url = Box::new(Url::parse(&format!("{scheme}://{}", proxy.address)).unwrap().into());
         let proxy_settings = ProxySettings::Url { url, no_proxy: None, connect_headers: connect_headers.clone() };
         let settings = HttpSettings { proxy: proxy_settings, ..trusting(&authority) };
         let observation = probe(settings, "https://nowhere.example/").await;
@@ -252,7 +252,7 @@ async fn a_proxy_over_tls_is_not_taken_for_the_target() {
         (&bad, peer.address, Some(Reason::ProxyError), false),
     ] {
         let proxy = secure_proxy(Arc::clone(server), to).await;
-        let url = Box::new(Url::parse(&format!("https://{proxy}")).unwrap());
+        let url = Box::new(Url::parse(&format!("https://{proxy}")).unwrap().into());
         let proxy = ProxySettings::Url { url, no_proxy: None, connect_headers: http::HeaderMap::new() };
         let settings = HttpSettings { proxy, ..trusting(&authority) };
         let observation = probe(settings, "https://nowhere.example/").await;

@@ -14,7 +14,7 @@ fn oauth(token_url: &str) -> HttpSettings {
         client_id: "id&1".into(),
         grant: OAuth2Grant::ClientCredentials { client_secret: Secret::new("s:3") },
         scopes: vec!["read".into(), "write".into()],
-        token_url: Url::parse(token_url).unwrap(),
+        token_url: Url::parse(token_url).unwrap().into(),
         endpoint_params: vec![("audience".into(), "api".into())],
         tls: TlsSettings::default(),
         proxy: ProxySettings::Direct,

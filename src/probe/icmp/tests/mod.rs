@@ -73,6 +73,7 @@ fn channel(settings: &IcmpSettings, family: IpFamily, shared: &Arc<Shared>) -> A
     let options = Options {
         family,
         source: settings.source_address,
+        scope: 0,
         hop_limit: settings.hop_limit,
         dont_fragment: settings.dont_fragment,
     };
