@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use uptime_exporter::app::signal::StopSignals;
@@ -19,7 +18,10 @@ const FAILED: u8 = 1;
 const MISUSED: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::of_process() {
+        Ok(cli) => cli,
+        Err(sentence) => return fail(MISUSED, &sentence),
+    };
     logging::start(cli.log_level, cli.log_format);
     open_files::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -62,7 +64,7 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         Ok(app) => app,
         Err(problems) => return fail(MISUSED, &problems.to_string()),
     };
-    let web = match &cli.web_config_file {
+    let web = match cli.web_config_file() {
         None => Web::default(),
         Some(path) => match Web::load(path) {
             Ok(web) => web,
@@ -89,7 +91,9 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         Err(error) => return fail(FAILED, &format!("{:#}", anyhow::Error::new(error))),
     };
     let port = listeners.iter().find_map(app::Listener::port).unwrap_or(DEFAULT_PORT);
-    let (url, prefix) = (cli.external_url.as_deref(), cli.route_prefix.as_deref());
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let (url, prefix) = (given(&cli.external_url), given(&cli.route_prefix));
+    let (url, prefix) = (url.as_deref(), prefix.as_deref());
     let external = match External::new(url, prefix, port, web.is_tls()) {
         Ok(external) => external,
         Err(error) => return fail(MISUSED, &error.to_string()),

@@ -1,14 +1,21 @@
 //! The flags, and nothing else. Where the incumbent has a flag for the same thing, the name is the incumbent's.
 
+mod args;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::report::When;
 use crate::server::ProbeOptions;
 
 const AFTER_HELP: &str = "\
+Every switch can be turned off by --no- in front of its name, such as --no-config.check. @FILE stands for the arguments
+that FILE has, one a line; lines that begin with # are left out.
+
 Exit codes:
   0  a clean stop; with --config.check, the config is good; with --once, every target is up
   1  could not start, or ended unexpectedly; with --once, a target is not up
@@ -24,7 +31,7 @@ pub struct Cli {
     #[arg(long = "config.file", value_name = "FILE", default_value = "config.yaml")]
     pub config_file: PathBuf,
 
-    /// Load the config, print the verdict or every problem, and exit
+    /// Load the config, print the verdict or every problem, and warnings, and exit
     #[arg(long = "config.check", conflicts_with = "once")]
     pub config_check: bool,
 
@@ -32,20 +39,20 @@ pub struct Cli {
     #[arg(long = "config.enable-auto-reload")]
     pub enable_auto_reload: bool,
 
-    /// Seconds between two looks at the config file
-    #[arg(long = "config.auto-reload-interval", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    /// Seconds between two looks at the config file; 0 is never
+    #[arg(long = "config.auto-reload-interval", value_name = "SECONDS", default_value = "30", value_parser = any_seconds)]
     pub auto_reload_interval: Duration,
 
     /// Where to listen: ADDRESS:PORT, :PORT for all addresses, or unix:PATH. May be given several times
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9815")]
     pub listen_addresses: Vec<String>,
 
-    /// Take the sockets that systemd hands over (a .socket unit) instead of --web.listen-address
-    #[arg(long = "web.systemd-socket", conflicts_with = "listen_addresses")]
+    /// Take the sockets that systemd hands over (a .socket unit), whatever --web.listen-address says
+    #[arg(long = "web.systemd-socket")]
     pub systemd_socket: bool,
 
     /// TLS, client certificates, users and headers of the server, in exporter-toolkit's format
-    #[arg(long = "web.config.file", value_name = "FILE")]
+    #[arg(long = "web.config.file", value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub web_config_file: Option<PathBuf>,
 
     /// The URL under which the exporter is reached from outside, for links to it [default: this machine and its port]
@@ -56,12 +63,13 @@ pub struct Cli {
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     pub route_prefix: Option<String>,
 
-    /// Seconds that /probe takes off the time that Prometheus gives it, so that the answer is there in time
+    /// Seconds that /probe takes off the time that Prometheus gives it, so that the answer is there in time. Less than 0
+    /// is 0
     #[arg(long = "timeout-offset", value_name = "SECONDS", default_value = "0.5", value_parser = offset)]
     pub timeout_offset: Duration,
 
     /// Runs of /probe that /logs keeps
-    #[arg(long = "history.limit", value_name = "COUNT", default_value = "100")]
+    #[arg(long = "history.limit", value_name = "COUNT", default_value = "100", value_parser = count)]
     pub history_limit: u16,
 
     /// A file in which verdicts, counters and evidence outlive a restart
@@ -81,8 +89,12 @@ pub struct Cli {
     pub format: Option<Format>,
 
     /// Log what is at least this important
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", ignore_case = true)]
     pub log_level: LogLevel,
+
+    /// Taken for blackbox_exporter's sake, without effect: runs of /probe are logged at the level debug, and /logs has them
+    #[arg(long = "log.prober", value_name = "LEVEL")]
+    pub log_prober: Option<String>,
 
     /// How the log is written, to standard error
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
@@ -162,13 +174,27 @@ pub enum ReportFormat {
 }
 
 impl Cli {
+    /// The arguments of this process.
+    ///
+    /// # Errors
+    /// A sentence: a file of arguments that cannot be read. Ends the process where the arguments are wrong otherwise.
+    pub fn of_process() -> Result<Self, String> {
+        Ok(Self::parse_from(args::expanded(std::env::args_os(), &Self::command())?))
+    }
+
+    /// The file of `--web.config.file`; an empty name is none, as with the incumbent.
+    pub fn web_config_file(&self) -> Option<&std::path::Path> {
+        self.web_config_file.as_deref().filter(|path| !path.as_os_str().is_empty())
+    }
+
     pub fn probe_options(&self) -> ProbeOptions {
         ProbeOptions { timeout_offset: self.timeout_offset, history: self.history_limit.into() }
     }
 
     /// How often the config file itself is looked at, if at all.
     pub fn auto_reload(&self) -> Option<Duration> {
-        self.enable_auto_reload.then_some(self.auto_reload_interval)
+        let interval = self.auto_reload_interval;
+        (self.enable_auto_reload && !interval.is_zero()).then_some(interval)
     }
 }
 
@@ -194,8 +220,22 @@ pub enum LogFormat {
 }
 
 fn offset(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or_else(|| "is not a number of seconds".to_owned())
+    const MOST: f64 = 1e9;
+    let seconds = text.parse::<f64>().map_err(|_| "is not a number of seconds".to_owned())?;
+    // What is no number at all is taken as none, and so is what lies below.
+    Ok(Duration::try_from_secs_f64(seconds.min(MOST)).unwrap_or_default())
+}
+
+fn count(text: &str) -> Result<u16, String> {
+    let count = args::unsigned(text).ok_or_else(|| "is not a whole number".to_owned())?;
+    Ok(u16::try_from(count).unwrap_or(u16::MAX))
+}
+
+fn any_seconds(text: &str) -> Result<Duration, String> {
+    match args::unsigned(text) {
+        Some(seconds) => Ok(Duration::from_secs(seconds.min(u32::MAX.into()))),
+        None => Err("is not a whole number of seconds".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -209,12 +249,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(std::iter::once("uptime_exporter").chain(args.iter().copied()))
+        let args = std::iter::once("uptime_exporter").chain(args.iter().copied()).map(OsString::from);
+        Cli::try_parse_from(args::expanded(args, &Cli::command()).unwrap())
     }
 
     #[test]
@@ -237,7 +276,10 @@ mod tests {
             &["--format", "json"][..],
             &["--once", "--config.check"],
             &["--once", "--format", "xml"],
-            &["--config.auto-reload-interval", "0"],
+            &["--config.auto-reload-interval", "30s"],
+            &["--state.interval", "0"],
+            &["--config.check=true"],
+            &["--no-log.prober"],
             &["--log.level", "loud"],
             &["positional"],
         ] {
@@ -250,6 +292,82 @@ mod tests {
     fn several_addresses_replace_the_default() {
         let cli = parse(&["--web.listen-address", "127.0.0.1:1", "--web.listen-address=:2"]).unwrap();
         assert_eq!(cli.listen_addresses, ["127.0.0.1:1", ":2"]);
+    }
+
+    /// Each flag of blackbox_exporter 0.28 with values that it takes, and each form in which it may be written.
+    #[test]
+    fn every_flag_of_blackbox_exporter_is_taken_in_every_form() {
+        const VALUES: [(&str, &[&str]); 11] = [
+            ("config.file", &["blackbox.yml", "a b.yml", "/x"]),
+            ("timeout-offset", &["0.5", "0", "1", ".5", "1e-3", "inf"]),
+            ("log.prober", &["debug", "info", "warn", "error", "loud", ""]),
+            ("config.auto-reload-interval", &["30", "0", "0x1e", "1_000", "18446744073709551615"]),
+            ("history.limit", &["100", "0", "70000", "0144"]),
+            ("web.external-url", &["http://h/x", "/x", ""]),
+            ("web.route-prefix", &["/x", "x/", ""]),
+            ("web.listen-address", &[":9115", "[::1]:9115", "127.0.0.1:0", "vsock://:9100"]),
+            ("web.config.file", &["web.yml", ""]),
+            ("log.level", &["debug", "info", "warn", "error", "DEBUG", "Info"]),
+            ("log.format", &["logfmt", "json"]),
+        ];
+        const SWITCHES: [&str; 3] = ["config.check", "config.enable-auto-reload", "web.systemd-socket"];
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("args");
+        let listed = format!("@{}", file.display());
+        let taken = std::cell::Cell::new(0);
+        let take = |args: &[&str]| {
+            taken.set(taken.get() + 1);
+            parse(args).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+        };
+        for (name, values) in VALUES {
+            for value in values {
+                let (flag, joined) = (format!("--{name}"), format!("--{name}={value}"));
+                std::fs::write(&file, format!("# one\n{joined}\n")).unwrap();
+                let alone = format!("{:?}", take(&[&joined]));
+                assert_eq!(alone, format!("{:?}", take(&[&listed])), "{joined}");
+                if !value.is_empty() {
+                    std::fs::write(&file, format!("{flag}\n{value}\n")).unwrap();
+                    assert_eq!(alone, format!("{:?}", take(&[&flag, value])), "{joined}");
+                    assert_eq!(alone, format!("{:?}", take(&[&listed])), "{joined}");
+                }
+                for switch in SWITCHES {
+                    for form in [format!("--{switch}"), format!("--no-{switch}")] {
+                        take(&[&form, &joined]);
+                        std::fs::write(&file, format!("{joined}\n{form}\n")).unwrap();
+                        take(&[&listed]);
+                    }
+                }
+            }
+        }
+        let is_on = |switch: &str, cli: &Cli| match switch {
+            "config.check" => cli.config_check,
+            "config.enable-auto-reload" => cli.enable_auto_reload,
+            _ => cli.systemd_socket,
+        };
+        for switch in SWITCHES {
+            assert!(is_on(switch, &take(&[&format!("--{switch}")])), "{switch}");
+            assert!(!is_on(switch, &take(&[&format!("--no-{switch}")])), "{switch}");
+        }
+        for text in ["--help", "-h", "--help-long", "--help-man", "--version"] {
+            assert_eq!(parse(&[text]).unwrap_err().exit_code(), 0, "{text}");
+        }
+        assert!(taken.get() > 300, "{}", taken.get());
+        let negative = take(&["--timeout-offset=-1"]);
+        assert_eq!(
+            (negative.timeout_offset, take(&["--history.limit=70000"]).history_limit),
+            (Duration::ZERO, u16::MAX)
+        );
+        assert_eq!(take(&["--web.config.file="]).web_config_file(), None);
+        assert_eq!(take(&["--config.enable-auto-reload", "--config.auto-reload-interval=0"]).auto_reload(), None);
+    }
+
+    #[test]
+    fn every_flag_is_in_the_readme() {
+        let readme = include_str!("../../README.md");
+        for arg in Cli::command().get_arguments() {
+            let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else { continue };
+            assert!(readme.contains(&format!("| `--{long}` |")), "{long}");
+        }
     }
 
     #[test]
