@@ -235,6 +235,17 @@ impl Problems {
         }
     }
 
+    /// A remark on something that is there already, naming the line of `first` too.
+    pub(super) fn note_clash(
+        &mut self,
+        file: FileId,
+        path: KeyPath,
+        message: impl Into<String>,
+        first: (FileId, KeyPath),
+    ) {
+        self.notes.push(Found { file, path, line: None, message: message.into(), first: Some(first) });
+    }
+
     /// What is worth a line in the log, as the report has it.
     pub(super) fn notes(&mut self) -> Vec<String> {
         let notes = std::mem::take(&mut self.notes);

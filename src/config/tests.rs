@@ -470,6 +470,64 @@ fn certificates_and_keys_are_read_and_held_against_each_other() {
     );
 }
 
+#[test]
+fn an_address_that_file_sd_has_twice_is_one_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let write = |name: &str, text: &str| fs::write(at(name), text).unwrap();
+    let load = |text: &str| Source::new(at("config.yaml"), text).config_with(&environment);
+    let main = "modules: {a: {prober: http}, b: {prober: http}}\ntarget_files: ['*.json']\n";
+    // Twice in a group, in two groups of a file, in two files; then by labels that Prometheus drops.
+    let group = |targets: &str, labels: &str| format!("{{\"targets\": [{targets}], \"labels\": {{{labels}}}}}");
+    let (one, team) = ("\"http://h/\"", "\"team\": \"web\"");
+    for (what, first, second) in [
+        ("within a group", group(&format!("{one}, {one}"), team), group("", "")),
+        ("across groups", format!("{}, {}", group(one, team), group(one, team)), group("", "")),
+        ("across files", group(one, team), group(one, team)),
+        ("but for labels that are dropped", group(one, team), group(one, "\"team\": \"web\", \"__meta_x\": \"y\"")),
+        ("by the same name", group(one, "\"__target_name\": \"n\""), group(one, "\"__target_name\": \"n\"")),
+    ] {
+        write("1.json", &format!("[{first}]"));
+        write("2.json", &format!("[{second}]"));
+        let config = load(main).unwrap_or_else(|errors| panic!("{what}: {errors}"));
+        assert_eq!(config.targets.len(), 1, "{what}");
+        let told = config.warnings.iter().any(|warning| warning.contains("http://h/"));
+        assert!(!told, "{what}: {:?}", config.warnings);
+    }
+    for (what, labels) in [
+        ("other labels", "\"team\": \"db\""),
+        ("fewer labels", ""),
+        ("another module", "\"team\": \"web\", \"__param_module\": \"b\""),
+        ("another interval", "\"team\": \"web\", \"__scrape_interval__\": \"1m\""),
+    ] {
+        write("1.json", &format!("[{}]", group(one, team)));
+        write("2.json", &format!("[\n\n{}]", group(one, labels)));
+        let config = load(main).unwrap_or_else(|errors| panic!("{what}: {errors}"));
+        assert_eq!(config.targets.len(), 1, "{what}");
+        assert_eq!(config.targets[0].labels.value("team"), Some("web"), "{what}: the first one runs");
+        let told = |warning: &String| {
+            warning
+                .starts_with(&format!("{}:3: [0].targets[0]: \"http://h/\" is there already", at("2.json").display()))
+                && warning.ends_with(&format!("; the first is on {}:1", at("1.json").display()))
+        };
+        assert!(config.warnings.iter().any(told), "{what}: {:?}", config.warnings);
+    }
+    // A name of one's own is an identity.
+    write("1.json", &format!("[{}]", group(one, "\"__target_name\": \"n\"")));
+    write("2.json", &format!("[{}]", group("\"http://other/\"", "\"__target_name\": \"n\"")));
+    assert!(load(main).unwrap_err().to_string().contains("\"n\" is the name of another target too"));
+    // What the main file has wins.
+    write("1.json", &format!("[{}]", group(one, team)));
+    write("2.json", "[]");
+    let named = format!("{main}targets: [{{name: 'http://h/', target: 'http://h/', labels: {{team: own}}}}]\n");
+    let config = load(&named).unwrap();
+    assert_eq!((config.targets.len(), config.targets[0].labels.value("team")), (1, Some("own")));
+    // One that has a problem is told by it, and by nothing else.
+    write("1.json", &format!("[{}]", group("\"ftp://h/\", \"ftp://h/\"", "")));
+    let errors = load(main).unwrap_err();
+    assert!(errors.problems().iter().all(|problem| problem.message.contains("scheme")), "{errors}");
+}
+
 mod properties {
     use proptest::prelude::*;
 

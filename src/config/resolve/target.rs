@@ -23,13 +23,56 @@ use crate::config::{
 #[derive(Default)]
 pub(super) struct Targets {
     targets: Vec<Arc<Target>>,
-    names: HashMap<TargetName, (FileId, KeyPath)>,
+    names: HashMap<TargetName, Seen>,
+}
+
+struct Seen {
+    place: (FileId, KeyPath),
+    /// Among the targets; `None` when it has problems.
+    index: Option<usize>,
+}
+
+/// Where a target's name comes from, and so what it means when there is one of that name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Ours: names are unique.
+    Named,
+    /// A file_sd group: the same once more is one target, as it is to Prometheus.
+    Group,
+    /// The same, with an address for a name: another one of that name is left out.
+    Address,
 }
 
 impl Targets {
     pub(super) fn finish(mut self) -> Vec<Arc<Target>> {
         self.targets.sort_by(|a, b| a.name.cmp(&b.name));
         self.targets
+    }
+
+    /// Takes a target in, unless the same is there.
+    fn add(&mut self, target: Target, origin: Origin, at: &At<'_>, r: &mut Resolver<'_>) {
+        let place = (at.file, at.key("name").path());
+        let Some(seen) = self.names.get_mut(&target.name) else { return };
+        if seen.place == place {
+            seen.index = Some(self.targets.len());
+            self.targets.push(Arc::new(target));
+            return;
+        }
+        // One that has problems itself is told by them.
+        let Some(index) = seen.index else { return };
+        if self.targets[index].fingerprint == target.fingerprint {
+            return;
+        }
+        let (first, name) = (seen.place.clone(), shorten(target.name.as_str()));
+        if origin == Origin::Address {
+            let message = format!(
+                "{name:?} is there already with other labels or another module, interval or timeout; the first one alone runs. \
+                 To have both, give one a name of its own by the label __target_name"
+            );
+            r.problems.note_clash(at.file, at.path(), message, first);
+        } else {
+            r.problems.add_clash(at.file, at.path(), not_unique(&name), first);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -50,13 +93,15 @@ pub(super) fn target(
     if !matches!(node, Node::Map(_)) {
         return;
     }
-    resolve(raw, node, at, defaults, modules, targets, r);
+    resolve(raw, node, Origin::Named, at, defaults, modules, targets, r);
 }
 
 /// A target whose keys are read; `node` holds the blocks that it overrides.
+#[allow(clippy::too_many_arguments)] // Two callers, and each is a thing of its own.
 pub(super) fn resolve(
     raw: RawTarget,
     node: &Node,
+    origin: Origin,
     at: &At<'_>,
     defaults: &Defaults,
     modules: &mut Modules,
@@ -91,7 +136,7 @@ pub(super) fn resolve(
         _websocket: _,
     } = raw;
     let before = r.problems.count();
-    let name = identity(name, at, targets, r);
+    let name = identity(name, origin, at, targets, r);
     let labels = labels_of(labels, &at.key("labels"), r);
     let labels = LabelSet::new(defaults.labels.iter().cloned().chain(labels)).unwrap_or_default();
 
@@ -162,7 +207,7 @@ pub(super) fn resolve(
         fingerprint: [0; 32],
     };
     target.fingerprint = fingerprint(&target, &hash);
-    targets.targets.push(Arc::new(target));
+    targets.add(target, origin, at, r);
 }
 
 /// `resolve: all` or `ip_protocol: both`, and what they take.
@@ -238,7 +283,17 @@ fn display_name_of(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Op
     Some(text.trim().into())
 }
 
-fn identity(name: Option<String>, at: &At<'_>, targets: &mut Targets, r: &mut Resolver<'_>) -> Option<TargetName> {
+fn not_unique(name: &str) -> String {
+    format!("{name:?} is the name of another target too; names are unique")
+}
+
+fn identity(
+    name: Option<String>,
+    origin: Origin,
+    at: &At<'_>,
+    targets: &mut Targets,
+    r: &mut Resolver<'_>,
+) -> Option<TargetName> {
     let at_name = at.key("name");
     let Some(name) = name else {
         r.problems.add(&at_name, "is required; it is the target's identity and its label \"target\"");
@@ -247,13 +302,18 @@ fn identity(name: Option<String>, at: &At<'_>, targets: &mut Targets, r: &mut Re
     match TargetName::new(name) {
         Ok(name) => {
             let place = (at_name.file, at_name.path());
-            if let Some(first) = targets.names.get(&name) {
-                let message =
-                    format!("{:?} is the name of another target too; names are unique", shorten(name.as_str()));
-                r.problems.add_clash(place.0, place.1, message, first.clone());
-                return None;
+            match targets.names.get(&name) {
+                Some(first) if origin == Origin::Named => {
+                    let message = not_unique(&shorten(name.as_str()));
+                    r.problems.add_clash(place.0, place.1, message, first.place.clone());
+                    return None;
+                }
+                // Judged when it is known what it is.
+                Some(_) => {}
+                None => {
+                    targets.names.insert(name.clone(), Seen { place, index: None });
+                }
             }
-            targets.names.insert(name.clone(), place);
             Some(name)
         }
         Err(error) => {

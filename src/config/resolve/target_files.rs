@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::global::Defaults;
 use super::module::Modules;
-use super::target::{self, Targets};
+use super::target::{self, Origin, Targets};
 use super::{Resolver, address, shown_path};
 use crate::config::expand::expand;
 use crate::config::masked::masked_yaml;
@@ -157,7 +157,8 @@ fn group(
         let before = r.problems.count();
         let at_targets = at.key("targets");
         let place = at_targets.index(index);
-        target::resolve(raw, &Node::Null, &place, defaults, modules, targets, r);
+        let origin = if named.is_some() { Origin::Group } else { Origin::Address };
+        target::resolve(raw, &Node::Null, origin, &place, defaults, modules, targets, r);
         // Problems are told where the group has the key, not where our own form would have it.
         let found = r.problems.split_off(before);
         r.problems.put_back(found.into_iter().map(|found| in_group(found, &at.path(), index)));
