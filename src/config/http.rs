@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DnsServers, IpPreference, Pattern, Secret, TlsSettings, ZonedUrl};
+use super::{CelRule, DnsServers, IpPreference, Pattern, Secret, TlsSettings, ZonedUrl};
 
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -91,73 +91,6 @@ pub struct HeaderRule {
     pub pattern: Pattern,
     /// A missing header is no failure.
     pub allow_missing: bool,
-}
-
-/// A compiled CEL program over the variable `body`.
-#[derive(Clone)]
-pub struct CelRule {
-    pub source: String,
-    pub program: std::sync::Arc<cel::Program>,
-}
-
-impl CelRule {
-    /// Longest expression, in bytes.
-    const MAX_BYTES: usize = 8192;
-    /// Most operators and brackets. Parser and interpreter recurse, so that this bounds their stack.
-    const MAX_OPERATORS: usize = 300;
-    /// Enough for `MAX_OPERATORS` nested brackets in an unoptimised build.
-    const COMPILER_STACK: usize = 64 << 20;
-
-    /// Compiles `source`, and runs it once against an empty object to find names that do not exist.
-    ///
-    /// # Errors
-    /// The compiler's explanation, on one line, for people.
-    pub fn compile(source: &str) -> Result<Self, String> {
-        if source.len() > Self::MAX_BYTES {
-            return Err(format!("is {} bytes long; at most {} are allowed", source.len(), Self::MAX_BYTES));
-        }
-        let operators = source.bytes().filter(|byte| byte.is_ascii_punctuation() && !b"_'\"\\".contains(byte)).count();
-        if operators > Self::MAX_OPERATORS {
-            return Err(format!("has {operators} operators and brackets; at most {} are allowed", Self::MAX_OPERATORS));
-        }
-        let text = source.to_owned();
-        // A thread for its stack, and because a panic of the parser (generated code with `unwrap` in it) ends there.
-        let program = std::thread::Builder::new()
-            .name("cel-compiler".to_owned())
-            .stack_size(Self::COMPILER_STACK)
-            .spawn(move || std::panic::catch_unwind(|| Self::compile_here(&text)))
-            .map_err(|error| format!("cannot be compiled: {error}"))?
-            .join()
-            .unwrap_or_else(Err)
-            .unwrap_or_else(|_| Err("cannot be parsed".to_owned()))?;
-        Ok(Self { source: source.to_owned(), program: std::sync::Arc::new(program) })
-    }
-
-    fn compile_here(source: &str) -> Result<cel::Program, String> {
-        let program = cel::Program::compile(source).map_err(|errors| one_line(&errors.errors))?;
-        let mut context = cel::Context::default();
-        context.add_variable_from_value("body", std::collections::HashMap::<String, String>::new());
-        // An empty object lacks most keys, so other errors say nothing about the rule.
-        if let Err(cel::ExecutionError::UndeclaredReference(name)) = program.execute(&context) {
-            return Err(format!("{name:?} is not known; the answer is in the variable \"body\""));
-        }
-        Ok(program)
-    }
-}
-
-/// Each message with its place, without the picture of the source that the crate draws over several lines.
-fn one_line(errors: &[cel::ParseError]) -> String {
-    let texts: Vec<String> = errors
-        .iter()
-        .map(|error| format!("line {}, column {}: {}", error.pos.0.max(1), error.pos.1.max(1), error.msg))
-        .collect();
-    texts.join("; ")
-}
-
-impl fmt::Debug for CelRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CelRule({:?})", self.source)
-    }
 }
 
 /// Credentials for the target, kept on hops to its host and withheld from others.
@@ -297,78 +230,6 @@ impl fmt::Debug for ProxySettings {
                 .field("no_proxy", no_proxy)
                 .field("connect_headers", connect_headers)
                 .finish(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn cel_compiles_what_the_incumbent_documents() {
-        for source in [
-            "body.status == 'ok'",
-            "body.foo.bar == 'value' && body.count > 3",
-            "has(body.error)",
-            "body.items.exists(i, i.id == 7)",
-            "size(body.items) > 0",
-            "body.name.startsWith('a') || body.name.matches('^b')",
-            "body == 'text'",
-        ] {
-            assert!(CelRule::compile(source).is_ok(), "{source}: {:?}", CelRule::compile(source));
-        }
-    }
-
-    #[test]
-    fn cel_errors_are_one_line_with_their_place() {
-        let error = CelRule::compile("body.a ==").unwrap_err();
-        assert!(error.starts_with("line 1, column "), "{error}");
-        assert!(!error.contains('\n'), "{error}");
-        assert!(CelRule::compile("bdy.a == 1").unwrap_err().contains("\"bdy\""));
-        assert!(CelRule::compile("nosuch(body)").unwrap_err().contains("nosuch"));
-    }
-
-    #[test]
-    fn cel_never_panics_on_bad_input() {
-        let deep = "(".repeat(5000);
-        let wide = "!".repeat(5000);
-        for source in
-            ["", " ", "\0", "'", "\"\\u12", "body.", ")(", "1e999999", "b'\\xff", "`a`", "{", "[1,", &deep, &wide]
-        {
-            let _ = CelRule::compile(source);
-        }
-    }
-
-    #[test]
-    fn the_longest_expressions_fit_the_stack_of_a_worker() {
-        let chains = [
-            format!("body{}", ".a".repeat(299)),
-            format!("body.x == 1{}", " + 1".repeat(290)),
-            format!("{}true", "!".repeat(290)),
-            format!("{}1{}", "[".repeat(140), "]".repeat(140)),
-            format!("{}1{}", "(".repeat(140), ")".repeat(140)),
-            format!("true{}", " ? true : true".repeat(140)),
-            format!("true{}", " && true".repeat(140)),
-        ];
-        let worker = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
-            let mut context = cel::Context::default();
-            context.add_variable_from_value("body", std::collections::HashMap::<String, String>::new());
-            for chain in chains {
-                if let Ok(rule) = CelRule::compile(&chain) {
-                    let _ = rule.program.execute(&context);
-                }
-            }
-        });
-        worker.unwrap().join().unwrap();
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn cel_takes_any_text(source in "[a-z0-9 .()'\"\\\\\\[\\]{}?:!=<>&|+*/%-]{0,40}") {
-            let _ = CelRule::compile(&source);
         }
     }
 }

@@ -16,10 +16,12 @@
 //! | `foreign` | files of other programs, for `convert` |
 //! | `masked` | what `/config` shows |
 //! | `watch` | which files a config was made from, and whether they changed |
+//! | `cel` | rules in CEL |
 //! | `pattern`, `re2` | regular expressions as RE2 has them |
 //! | `zoned` | IPv6 addresses with a zone, also in URLs |
 //! | `value`, `tls`, and one for each prober | the types that others import |
 
+mod cel;
 pub mod dns;
 pub mod dns_numbers;
 mod expand;
@@ -58,6 +60,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::cel::{CelDocument, CelFault, CelRule, Stop};
+pub(crate) use self::cel::{OutOfStack, with_levels};
 pub use dns::DnsSettings;
 pub use grpc::GrpcSettings;
 pub use http::HttpSettings;

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::auth::{AuthKeys, ProxyKeys};
-use super::{Resolver, auth, cel, tls};
-use crate::config::http::{BodyRule, CelRule, Compression, FailIf, HeaderRule, HttpSettings, HttpVersion, StatusRange};
+use super::{Resolver, auth, tls};
+use crate::config::http::{BodyRule, Compression, FailIf, HeaderRule, HttpSettings, HttpVersion, StatusRange};
 use crate::config::masked::names_a_secret;
 use crate::config::problem::{At, list_of, nearest, shorten};
 use crate::config::raw::{BytesText, Entries, RawHeaderMatch, RawHeaderValues, RawHttp, StatusText};
-use crate::config::{DnsServers, units};
+use crate::config::{CelRule, DnsServers, units};
 
 /// Headers that the incumbent's `http_headers` may not set.
 const RESERVED_HEADERS: &[&str] = &[
@@ -484,9 +484,8 @@ fn size(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Option<u64> {
 }
 
 fn json_rule(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<CelRule> {
-    let source = raw.filter(|text| !text.trim().is_empty())?;
-    match cel::compile(&source) {
-        Ok(program) => Some(CelRule { source, program: std::sync::Arc::new(program) }),
+    match CelRule::new(&raw?) {
+        Ok(rule) => Some(rule),
         Err(message) => {
             r.problems.add(at, message);
             None

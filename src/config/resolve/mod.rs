@@ -14,12 +14,11 @@
 //! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` | the blocks of the modules |
 //! | `web` | the file of `--web.config.file` |
 //! | `address` `web_url` `names` `services` | addresses: URLs, names in other scripts, ports by name |
-//! | `cel` `files` | CEL expressions, named files |
+//! | `files` | named files |
 
 mod address;
 mod anchor;
 mod auth;
-mod cel;
 mod dns;
 mod files;
 mod global;

@@ -2,6 +2,7 @@
 //! gives the reason.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, StatusCode, Version};
 
@@ -9,10 +10,11 @@ use super::body::Whole;
 use super::json;
 use super::text::{Text, Told};
 use crate::config::http::{FailIf, HttpVersion, StatusRange};
-use crate::config::{HttpSettings, Subject};
+use crate::config::{CelRule, HttpSettings, Stop, Subject};
 use crate::observation::{Failure, Reason};
 
-/// Above this size, body rules run on the blocking pool: they would hold up other targets' tasks.
+/// Above this size, and with loops over elements of the body, rules run on the blocking pool: they would hold up other
+/// targets' tasks.
 const INLINE_BYTES: usize = 256 * 1024;
 
 pub(super) fn status(settings: &HttpSettings, status: StatusCode) -> Result<(), Failure> {
@@ -75,19 +77,34 @@ pub(super) struct BodyVerdict {
 }
 
 pub(super) async fn body(settings: &Arc<HttpSettings>, told: Told, body: Whole) -> BodyVerdict {
-    if body.bytes.len() <= INLINE_BYTES {
-        return judge_body(settings, &told, body);
+    let rules = [&settings.fail_if_json_matches, &settings.fail_if_json_not_matches];
+    let may_last = rules.into_iter().flatten().any(CelRule::has_loops);
+    if body.bytes.len() <= INLINE_BYTES && !may_last {
+        return judge_body(settings, &told, body, &Stop::default());
     }
     let settings = Arc::clone(settings);
-    let judged = tokio::task::spawn_blocking(move || judge_body(&settings, &told, body)).await;
-    judged.unwrap_or_else(|_| BodyVerdict {
+    // When the run ends before the rules do, they are to end too.
+    let stop = StopOnDrop(Stop::default());
+    let judged = tokio::task::spawn_blocking({
+        let stop = Arc::clone(&stop.0);
+        move || judge_body(&settings, &told, body, &stop)
+    });
+    judged.await.unwrap_or_else(|_| BodyVerdict {
         regex: Some(Failure::new(Reason::Internal, "the rules on the body could not be run")),
         cel: None,
     })
 }
 
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// CEL is asked only while the regexes are content, as in the incumbent.
-fn judge_body(settings: &HttpSettings, told: &Told, body: Whole) -> BodyVerdict {
+fn judge_body(settings: &HttpSettings, told: &Told, body: Whole, stop: &Stop) -> BodyVerdict {
     let text = Text::of(settings, told, body);
     let subject = (!settings.body_rules.is_empty()).then(|| Subject::known(&text.bytes, text.is_ascii));
     for rule in &settings.body_rules {
@@ -102,9 +119,11 @@ fn judge_body(settings: &HttpSettings, told: &Told, body: Whole) -> BodyVerdict 
     }
     // A large body that is not UTF-8 is not kept twice.
     drop(subject);
-    let cel = json::judge(settings, &text.bytes)
-        .err()
-        .map(|sentence| Failure::new(Reason::BodyMismatch, sentence + &text.remark()));
+    let cel =
+        json::judge(settings, &text.bytes, stop).err().map(|failure| match failure.reason == Reason::BodyMismatch {
+            true => Failure::new(failure.reason, failure.sentence.into_string() + &text.remark()),
+            false => failure,
+        });
     BodyVerdict { regex: None, cel }
 }
 

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::super::testing::*;
-use crate::config::http::{BodyRule, CelRule, Compression, FailIf, HeaderRule, HttpVersion, StatusRange};
-use crate::config::{HttpSettings, Pattern};
+use crate::config::http::{BodyRule, Compression, FailIf, HeaderRule, HttpVersion, StatusRange};
+use crate::config::{CelRule, HttpSettings, Pattern};
 use crate::observation::{Observation, Outcome, Reason};
 
 fn body_rule(fail_if: FailIf, pattern: &str) -> BodyRule {
@@ -58,7 +58,7 @@ async fn body_and_cel_rules_both_see_the_body() {
     let peer = Peer::start(|_| answer("200 OK", "", r#"{"state": "ok"}"#)).await;
     let with = |fail_if, pattern: &str, cel: &str| HttpSettings {
         body_rules: vec![body_rule(fail_if, pattern)],
-        fail_if_json_not_matches: Some(CelRule::compile(cel).unwrap()),
+        fail_if_json_not_matches: Some(CelRule::new(cel).unwrap()),
         ..settings()
     };
     let observation = probe(with(FailIf::NotMatches, "state", "body.state == 'ok'"), &peer.url()).await;
@@ -126,7 +126,7 @@ async fn a_body_is_matched_in_the_charset_that_it_declares() {
 
     let peer = Peer::start(move |_| answer("200 OK", "", &utf16)).await;
     let json = HttpSettings {
-        fail_if_json_not_matches: Some(CelRule::compile("body.state == 'größer'").unwrap()),
+        fail_if_json_not_matches: Some(CelRule::new("body.state == 'größer'").unwrap()),
         ..matching(r#""gr\S+er""#)
     };
     let observation = probe(json, &peer.url()).await;
@@ -143,10 +143,8 @@ async fn a_body_that_is_packed_unasked_is_called_so() {
     let regex = HttpSettings { body_rules: vec![body_rule(FailIf::NotMatches, "ok")], ..settings() };
     let observation = probe(regex, &peer.url()).await;
     assert_eq!(down_with(&observation), r#"the body does not match "ok"; the body is gzip; set compression: gzip"#);
-    let cel = || HttpSettings {
-        fail_if_json_not_matches: Some(CelRule::compile("body.state == 'ok'").unwrap()),
-        ..settings()
-    };
+    let cel =
+        || HttpSettings { fail_if_json_not_matches: Some(CelRule::new("body.state == 'ok'").unwrap()), ..settings() };
     let observation = probe(cel(), &peer.url()).await;
     assert!(down_with(&observation).ends_with("; the body is gzip; set compression: gzip"), "{observation:?}");
     let unpacked = HttpSettings { compression: Some(Compression::Gzip), ..cel() };
@@ -178,7 +176,7 @@ async fn the_first_failing_rule_gives_the_reason() {
     let all = || HttpSettings {
         header_rules: vec![header_rule(FailIf::Matches, "bad", false)],
         body_rules: vec![body_rule(FailIf::Matches, "text")],
-        fail_if_json_matches: Some(CelRule::compile("true").unwrap()),
+        fail_if_json_matches: Some(CelRule::new("true").unwrap()),
         valid_http_versions: vec![HttpVersion::Http2],
         fail_if_not_ssl: true,
         ..settings()
@@ -285,4 +283,15 @@ async fn an_answer_to_head_has_no_body() {
     assert!(observation.outcome.is_up(), "{observation:?}");
     assert_eq!(detail(&observation).content_length, Some(77));
     assert_eq!(detail(&observation).body_length, Some(0));
+}
+
+#[tokio::test]
+async fn a_rule_that_takes_too_long_ends_with_the_run() {
+    let peer = Peer::start(|_| answer("200 OK", "", format!("[{}1]", "1,".repeat(10_000)))).await;
+    // 10^12 steps: if the rule did not end, nor would this test, whose runtime waits for it.
+    let rule = CelRule::new("body.all(a, body.all(b, body.all(c, c != 2)))").unwrap();
+    let settings = HttpSettings { fail_if_json_not_matches: Some(rule), ..settings() };
+    let observation = probe_soon(settings, &peer.url()).await;
+    assert!(!observation.outcome.is_up(), "{observation:?}");
+    assert_ne!(reason(&observation), Some(Reason::BodyMismatch));
 }
