@@ -3,6 +3,7 @@
 //! A token is fetched by the first run that needs one, not by every run, and again when it expires or is refused.
 //! The fetch belongs to no phase. Its failures carry the reason of their own stage; the sentence says what they are of.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::assertion::Signer;
+use super::json;
 use super::transport::{Needs, Outgoing, Progress, Transport};
 use crate::config::http::{OAuth2Grant, OAuth2Settings};
 use crate::config::{HttpSettings, IpPreference, Secret};
@@ -27,6 +29,8 @@ use crate::probe::{ProberError, Shared};
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const MOST_ANSWER_BYTES: usize = 1 << 20;
+/// What the values of an answer may take.
+const MOST_TOKEN_MEMORY: usize = 64 << 20;
 
 /// The tokens of one prober.
 pub(super) struct TokenSource {
@@ -231,16 +235,70 @@ struct Answer {
     is_form: bool,
 }
 
+/// What is of interest in a token server's answer.
+enum Field {
+    Text(String),
+    Number(f64),
+    Fields(Vec<(String, Field)>),
+    Other,
+}
+
+struct Fields;
+
+impl<'b> json::Build<'b> for Fields {
+    type Value = Field;
+
+    fn null(&self) -> Field {
+        Field::Other
+    }
+
+    fn bool(&self, _: bool) -> Field {
+        Field::Other
+    }
+
+    fn number(&self, value: f64) -> Field {
+        Field::Number(value)
+    }
+
+    fn text(&self, text: Cow<'b, str>) -> Field {
+        Field::Text(text.into_owned())
+    }
+
+    fn list(&self, _: Vec<Field>, _: usize) -> Field {
+        Field::Other
+    }
+
+    fn map(&self, entries: Vec<(Cow<'b, str>, Field)>, depth: usize) -> Field {
+        match depth {
+            0 => Field::Fields(entries.into_iter().map(|(key, value)| (key.into_owned(), value)).collect()),
+            _ => Field::Other,
+        }
+    }
+}
+
 fn token(answer: &Answer) -> Result<Token, Failure> {
     let bad = |what: &str| Failure::new(Reason::ProtocolError, format!("the answer {what}"));
-    let fields: serde_json::Map<String, serde_json::Value> = if answer.is_form {
+    let fields: Vec<(String, Field)> = if answer.is_form {
         form_urlencoded::parse(&answer.bytes)
-            .map(|(name, value)| (name.into_owned(), serde_json::Value::String(value.into_owned())))
+            .map(|(name, value)| (name.into_owned(), Field::Text(value.into_owned())))
             .collect()
     } else {
-        serde_json::from_slice(&answer.bytes).map_err(|_| bad("is not a JSON object"))?
+        match json::parse(&answer.bytes, &Fields, MOST_TOKEN_MEMORY) {
+            Ok(Field::Fields(fields)) => fields,
+            Ok(_) => return Err(bad("is not a JSON object")),
+            Err(json::Fault::NotJson(what)) => return Err(bad(&format!("is not a JSON object: {what}"))),
+            Err(json::Fault::TooLarge) => return Err(bad("is a JSON object of too many values")),
+        }
     };
-    let text = |name: &str| fields.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    // As in Go: names in any case, and the last one counts, unless it is null.
+    let field = |name: &str| {
+        let mut named = fields.iter().rev().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        named.find(|(_, value)| !matches!(value, Field::Other)).map(|(_, value)| value)
+    };
+    let text = |name: &str| match field(name) {
+        Some(Field::Text(text)) if !text.is_empty() => Some(text.as_str()),
+        _ => None,
+    };
     let access_token = text("access_token").ok_or_else(|| bad("has no access_token"))?;
     let scheme = match text("token_type") {
         None => "Bearer",
@@ -250,10 +308,10 @@ fn token(answer: &Answer) -> Result<Token, Failure> {
     let header = secret_header(&format!("{scheme} {access_token}"))
         .ok_or_else(|| bad("has an access_token that is not fit for a header"))?;
     // Some servers send the number as text. A lifetime that is missing, zero or odd means "does not expire", as in Go.
-    let lifetime = match fields.get("expires_in") {
-        Some(serde_json::Value::String(text)) => text.parse().ok(),
-        Some(value) => value.as_f64(),
-        None => None,
+    let lifetime = match field("expires_in") {
+        Some(Field::Text(text)) => text.parse().ok(),
+        Some(Field::Number(number)) => Some(*number),
+        Some(Field::Fields(_) | Field::Other) | None => None,
     };
     let expires = lifetime
         .filter(|seconds: &f64| *seconds > 0.0)
@@ -267,6 +325,30 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    fn read(bytes: &[u8]) -> Option<String> {
+        let token = token(&Answer { bytes: bytes.to_vec(), is_form: false }).ok()?;
+        Some(token.header.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn json_is_read_as_go_reads_it() {
+        let deep = format!("{{\"x\":{}{},\"access_token\":\"t\"}}", "[".repeat(9999), "]".repeat(9999));
+        for (bytes, wanted) in [
+            (&b"{\"access_token\":\"t\",\"owner\":\"M\xfcller\"}"[..], Some("Bearer t")),
+            (b"{\"access_token\":\"t\",\"x\":\"\\ud800\"}", Some("Bearer t")),
+            (b"{\"access_token\":\"s\",\"access_token\":\"t\"}", Some("Bearer t")),
+            (b"{\"access_token\":\"t\",\"access_token\":null}", Some("Bearer t")),
+            (b"{\"Access_Token\":\"t\",\"TOKEN_TYPE\":\"MAC\"}", Some("MAC t")),
+            (deep.as_bytes(), Some("Bearer t")),
+            (b"{\"access_token\":\"t\"} x", None),
+            (b"\xef\xbb\xbf{\"access_token\":\"t\"}", None),
+            (b"[{\"access_token\":\"t\"}]", None),
+            (b"{\"x\":{\"access_token\":\"t\"}}", None),
+        ] {
+            assert_eq!(read(bytes).as_deref(), wanted, "{}", bytes.escape_ascii());
+        }
+    }
 
     fn parsed(text: &str, is_form: bool) -> Option<(String, bool)> {
         let token = token(&Answer { bytes: text.as_bytes().to_vec(), is_form }).ok()?;
