@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> vantage -> state -> schedule -> metrics -> server -> once -> report -> convert -> app
+//! config -> observation -> probe -> vantage -> state -> cause -> schedule -> metrics -> server -> once -> report -> convert -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -15,6 +15,7 @@
 //! | [`probe`] | one file or folder a protocol; name resolution and TLS that they share |
 //! | [`vantage`] | anchors: whether it is us that is cut off |
 //! | [`state`] | per target: last observations, verdict, totals, clocks; snapshots of them, and the file that outlives a restart |
+//! | [`cause`] | what explains that targets fail: facts that they share |
 //! | [`schedule`] | when to run; one loop a target |
 //! | [`metrics`] | names, help and types; snapshot -> text |
 //! | [`server`] | routes over hyper |
@@ -24,6 +25,7 @@
 //! | [`app`] | wiring, reload, stop: the only module that sees everything |
 
 pub mod app;
+pub mod cause;
 pub mod cli;
 pub mod config;
 pub mod convert;

@@ -9,6 +9,7 @@ mod dns;
 mod grpc;
 mod http;
 mod icmp;
+mod shared_cause;
 mod tcp;
 mod websocket;
 
@@ -24,6 +25,7 @@ pub use self::dns::{DnsDetail, DnsReply};
 pub use self::grpc::{GrpcDetail, ServingStatus};
 pub use self::http::{HttpDetail, HttpPhases};
 pub use self::icmp::{IcmpDetail, RoundTrips};
+pub use self::shared_cause::{CauseKind, SharedCause};
 pub use self::tcp::{ExpectInfo, TcpDetail};
 pub use self::websocket::WebsocketDetail;
 
