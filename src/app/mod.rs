@@ -29,8 +29,9 @@ use tracing::{error, info, warn};
 pub use listen::{BindError, Listener, bind, from_systemd};
 pub use loading::LoadError;
 
+use crate::cause::{self, Causes};
 use crate::config::{Config, ConfigErrors, ModuleSettings, Target};
-use crate::metrics::VantageGauge;
+use crate::metrics::{CausesGauge, VantageGauge};
 use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
 use crate::server::{self, External, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, Web};
@@ -77,6 +78,9 @@ struct Running {
     keeper: Option<Keeper>,
     /// The task that writes the state file.
     keeping: JoinSet<Infallible>,
+    causes: Causes,
+    /// The task that searches for shared causes.
+    explaining: JoinSet<Infallible>,
     stop: CancellationToken,
 }
 
@@ -192,14 +196,33 @@ impl App {
         let (vantages, configs) = (vantage.clone(), config.subscribe());
         let gauge = VantageGauge::new(move || Some((configs.borrow().labels.clone(), vantages.get().reaches()?)));
         telemetry.registry.register(Box::new(gauge)).context("cannot register a metric")?;
+        let causes = Causes::default();
+        let (told, configs) = (causes.clone(), config.subscribe());
+        let gauge = CausesGauge::new(move || (configs.borrow().labels.clone(), told.get()));
+        gauge.and_then(|gauge| telemetry.registry.register(Box::new(gauge))).context("cannot register a metric")?;
         let scheduler = Scheduler::new(Arc::clone(&telemetry), vantage.clone());
         let fleet = Fleet::new(scheduler, state.clone(), earlier);
         let watch = Watch::new(&path, &loaded.config, auto_reload);
-        let (lookouts, keeping) = (JoinSet::new(), JoinSet::new());
-        let mut app =
-            Running { path, telemetry, state, fleet, config, shared, watch, vantage, lookouts, keeper, keeping, stop };
+        let (lookouts, keeping, explaining) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        let mut app = Running {
+            path,
+            telemetry,
+            state,
+            fleet,
+            config,
+            shared,
+            watch,
+            vantage,
+            lookouts,
+            keeper,
+            keeping,
+            causes,
+            explaining,
+            stop,
+        };
         app.take_over(loaded, "start");
         app.keep();
+        app.explain();
         tell_systemd(&[sd_notify::NotifyState::Ready]);
 
         // Readiness is a latch: it says that the start is over, not that nothing is new.
@@ -225,6 +248,7 @@ impl App {
                 () = app.fleet.scheduler.reap() => Ok(()),
                 Some(Err(ended)) = app.lookouts.join_next() => app.lookout_ended(&ended),
                 Some(Err(ended)) = app.keeping.join_next() => app.keeping_ended(&ended),
+                Some(Err(ended)) = app.explaining.join_next() => app.explaining_ended(&ended),
             };
             if let Err(Stopped) = over {
                 break Ok(());
@@ -298,6 +322,8 @@ impl Running {
         // First, so that no new config is ever seen without it.
         self.shared.send_replace(loaded.shared);
         self.config.send_replace(loaded.config);
+        // Targets may have gone, and facts with them.
+        self.fleet.scheduler.stirred().notify_one();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.telemetry.config_loaded(Ok(now.as_secs_f64()));
         let fleet::Changes { added, changed, removed, unchanged } = changes;
@@ -315,6 +341,20 @@ impl Running {
         self.telemetry.panics.inc();
         error!(error = %ended, "The state file was not written, and is begun anew. This is a bug.");
         self.keep();
+        Ok(())
+    }
+
+    /// Starts to search for what failing targets share.
+    fn explain(&mut self) {
+        let (causes, state, config) = (self.causes.clone(), self.state.clone(), self.config.subscribe());
+        let (vantage, stirred) = (self.vantage.clone(), self.fleet.scheduler.stirred());
+        self.explaining.spawn(cause::watch(causes, state, config, vantage, stirred));
+    }
+
+    fn explaining_ended(&mut self, ended: &tokio::task::JoinError) -> Result<(), Stopped> {
+        self.telemetry.panics.inc();
+        error!(error = %ended, "The search for shared causes ended, and is begun anew. This is a bug.");
+        self.explain();
         Ok(())
     }
 

@@ -63,6 +63,8 @@ async fn running(file: &File) -> Running {
         lookouts: JoinSet::new(),
         keeper: None,
         keeping: JoinSet::new(),
+        causes: Causes::default(),
+        explaining: JoinSet::new(),
         stop: CancellationToken::new(),
     };
     running.take_over(loaded, "start");

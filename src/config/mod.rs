@@ -42,6 +42,7 @@ mod raw;
 mod re2;
 mod resolve;
 mod shape;
+pub mod shared_cause;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,7 @@ pub(crate) use problem::Step;
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use re2::anchored;
 pub use re2::{PatternError, Subject};
+pub use shared_cause::SharedCauseSettings;
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
 pub(crate) use units::{parse_duration, show_duration};
@@ -166,6 +168,8 @@ pub struct Config {
     pub notices: Vec<Arc<Notice>>,
     /// What tells "it is us" from "it is them".
     pub anchors: Vec<Anchor>,
+    /// When targets that fail together are said to share a cause.
+    pub shared_cause: SharedCauseSettings,
     /// What `/config` shows: the effective YAML, secrets masked; then each target file as a document of its own.
     pub masked_yaml: String,
     /// Files that the config named (target files, CA files, secrets), for the watcher. Not the main file.
@@ -345,6 +349,20 @@ impl ProbeSpec {
             Self::Tcp { .. } | Self::Dns { .. } | Self::Icmp { .. } | Self::Grpc { .. } | Self::Websocket { .. } => {
                 true
             }
+        }
+    }
+
+    /// The host and the port of the target itself, where it has them; an address of IPv6 in a URL has its brackets.
+    pub fn peer(&self) -> (Option<&str>, Option<u16>) {
+        match self {
+            Self::Http { url, .. } | Self::Websocket { url, .. } | Self::Dns { server: DnsServer::Url(url), .. } => {
+                (url.host_str(), url.port_or_known_default())
+            }
+            Self::Tcp { address, .. }
+            | Self::Grpc { address, .. }
+            | Self::Dns { server: DnsServer::Host(address), .. } => (Some(&address.host), Some(address.port)),
+            Self::Icmp { host, .. } => (Some(host), None),
+            Self::Unix { .. } => (None, None),
         }
     }
 

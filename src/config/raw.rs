@@ -145,6 +145,16 @@ pub(super) struct RawGlobal {
     pub(super) slow_threshold: Option<DurationText>,
     pub(super) slo: Option<f64>,
     pub(super) diagnose: Option<bool>,
+    pub(super) shared_cause: Option<RawSharedCause>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawSharedCause {
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) min_targets: Option<i64>,
+    pub(super) min_share: Option<f64>,
+    pub(super) window: Option<DurationText>,
+    pub(super) max_causes: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -155,6 +155,8 @@ pub const SERIES_LABELS: &[&str] = &[
     "action",
     "next_update",
     "serving_status",
+    "kind",
+    "value",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,10 @@
 //! The README's tables, written from the tables of the code.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::FAMILIES;
-use crate::observation::Reason;
+use crate::observation::{CauseKind, Reason, SharedCause};
 use crate::telemetry::{StateFileTelemetry, Telemetry};
 
 /// Every metric, as Markdown: the targets' families, then the exporter's own.
@@ -48,6 +49,19 @@ fn own() -> Vec<(String, String, String, String)> {
     }
     let vantage = super::VantageGauge::new(|| Some((crate::config::LabelSet::default(), true)));
     let _ = telemetry.registry.register(Box::new(vantage));
+    let cause = SharedCause {
+        kind: CauseKind::Network,
+        value: Box::default(),
+        since: std::time::UNIX_EPOCH,
+        failing: 1,
+        good: 0,
+        elsewhere: 0,
+        tied: Box::new([(CauseKind::Label, Box::default())]),
+        targets: Box::default(),
+    };
+    let causes: Arc<[Arc<SharedCause>]> = Arc::new([Arc::new(cause)]);
+    let causes = super::CausesGauge::new(move || (crate::config::LabelSet::default(), Arc::clone(&causes)));
+    let _ = causes.and_then(|causes| telemetry.registry.register(Box::new(causes)));
     let _ = StateFileTelemetry::register(&telemetry.registry);
     let families = telemetry.registry.gather();
     families
@@ -68,6 +82,15 @@ pub fn reasons_table() -> String {
     let mut text = String::from("| reason | what it means | what to look at first |\n|---|---|---|\n");
     for reason in Reason::ALL {
         let _ = writeln!(text, "| `{}` | {} | {} |", reason.as_label(), reason.meaning(), reason.look_first());
+    }
+    text
+}
+
+/// Every kind of fact that can be a shared cause, as Markdown.
+pub fn causes_table() -> String {
+    let mut text = String::from("| kind | what it is |\n|---|---|\n");
+    for kind in CauseKind::ALL {
+        let _ = writeln!(text, "| `{}` | {} |", kind.as_label(), kind.meaning());
     }
     text
 }
@@ -94,6 +117,7 @@ mod tests {
         }
         let old = std::fs::read_to_string(&path).unwrap();
         let new = replace(&replace(&old, "metrics", &markdown_table()), "reasons", &reasons_table());
+        let new = replace(&new, "causes", &causes_table());
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, &new).unwrap();
         } else {
@@ -103,7 +127,7 @@ mod tests {
 
     #[test]
     fn every_row_has_as_many_cells_as_its_head() {
-        for table in [markdown_table(), reasons_table()] {
+        for table in [markdown_table(), reasons_table(), causes_table()] {
             let mut cells = 0;
             for line in table.lines() {
                 if line.starts_with('|') {

@@ -524,6 +524,14 @@ pub static FAMILIES: &[Family] = &[
         source: Kept(Each(&[("success", kept::runs_succeeded), ("failure", kept::runs_failed)])),
     },
     Family {
+        name: "probe_shared_cause_info",
+        kind: Gauge,
+        help: "Always 1; the fact that explains why the target is down together with others.",
+        labels: &["kind", "value"],
+        when: "down, with a cause that is shared",
+        source: Kept(Shape::Lines(kept::shared_cause_info)),
+    },
+    Family {
         name: "probe_slo_target_ratio",
         kind: Gauge,
         help: "The share of time that the target is to be up, as configured.",

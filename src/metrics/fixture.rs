@@ -13,9 +13,9 @@ use crate::config::{
     TargetName, TcpSettings, TlsSettings, http::ProxySettings,
 };
 use crate::observation::{
-    AddressRun, Attempt, Certificate, Chain, Detail, Diagnosis, DnsDetail, DnsReply, Failure, Finding, GrpcDetail,
-    HttpDetail, HttpPhases, IcmpDetail, Observation, Outcome, Reason, Resolution, RoundTrips, ServingStatus, TcpDetail,
-    TlsSession, WebsocketDetail,
+    AddressRun, Attempt, CauseKind, Certificate, Chain, Detail, Diagnosis, DnsDetail, DnsReply, Failure, Finding,
+    GrpcDetail, HttpDetail, HttpPhases, IcmpDetail, Observation, Outcome, Reason, Resolution, RoundTrips,
+    ServingStatus, SharedCause, TcpDetail, TlsSession, WebsocketDetail,
 };
 use crate::state::{
     Capsules, Changed, Changes, LatencyHistogram, Recent, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
@@ -153,7 +153,7 @@ fn chain() -> Arc<Chain> {
 
 fn resolution(milliseconds: u64, address: &str) -> Resolution {
     let address: IpAddr = address.parse().unwrap();
-    Resolution { elapsed: ms(milliseconds), addresses: Box::new([address]), chosen: Some(address) }
+    Resolution { elapsed: ms(milliseconds), addresses: Box::new([address]), chosen: Some(address), lookup: None }
 }
 
 /// A good HTTPS run with everything in it.
@@ -193,6 +193,7 @@ pub(crate) fn good_https() -> Observation {
             headers: Box::new([("content-type".into(), "text/html".into())]),
             body_excerpt: Box::from(*b"<h1>ok</h1>"),
             redirect_chain: Box::new(["https://shop.example.com/health/".into()]),
+            proxy: None,
         })),
     }
 }
@@ -235,7 +236,7 @@ fn no_such_name() -> Observation {
         elapsed: ms(30),
         timeout: ms(5000),
         outcome: Outcome::Down(Failure::new(Reason::DnsNxdomain, "the name gone.example.com does not exist")),
-        resolution: Some(Resolution { elapsed: ms(30), addresses: Box::default(), chosen: None }),
+        resolution: Some(Resolution { elapsed: ms(30), addresses: Box::default(), chosen: None, lookup: None }),
         tls: None,
         addresses: Box::default(),
         detail: Detail::Http(Box::new(HttpDetail {
@@ -322,6 +323,7 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         latency: None,
         capsules: Capsules::default(),
         diagnosis: None,
+        shared_cause: None,
         changes: Changes::default(),
         timeline: Timeline::default(),
         recent: Recent::default(),
@@ -339,6 +341,20 @@ fn up(target: Arc<Target>, run: Observation) -> TargetSnapshot {
         capsules: Capsules { last_good: Some(Arc::clone(&run)), ..Capsules::default() },
         last: Some(run),
         ..fresh(target)
+    }
+}
+
+/// Of a network, most of which is down.
+pub(crate) fn shared_cause() -> SharedCause {
+    SharedCause {
+        kind: CauseKind::Network,
+        value: "192.0.2.0/24".into(),
+        since: now() - ms(61_000),
+        failing: 12,
+        good: 1,
+        elsewhere: 48,
+        tied: Box::new([(CauseKind::Label, "rack=7".into())]),
+        targets: Box::new(["expired".into(), "gone".into()]),
     }
 }
 
@@ -380,6 +396,7 @@ fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
                 result: "fine in 0.120 s".into(),
             }]),
         })),
+        shared_cause: Some(Arc::new(shared_cause())),
         changes: Changes::new(vec![Changed {
             what: What::Certificate,
             time: now() - ms(120_000),

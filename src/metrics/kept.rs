@@ -68,6 +68,12 @@ pub(super) fn diagnosis_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     }
 }
 
+pub(super) fn shared_cause_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    if let Some(cause) = &target.shared_cause {
+        lines.sample(&[("kind", cause.kind.as_label()), ("value", &cause.value)], 1.0);
+    }
+}
+
 pub(super) fn last_changes(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     for change in target.changes.iter() {
         lines.sample(&[("what", change.what.as_label())], unix_seconds(change.time));

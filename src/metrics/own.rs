@@ -1,10 +1,15 @@
 //! The exporter's own families: gathered from the registry, and what is computed as they are gathered.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, IntGauge, Opts, TextEncoder};
+use prometheus::{Gauge, GaugeVec, IntGauge, Opts, TextEncoder};
 
+use super::run::unix_seconds;
 use crate::config::LabelSet;
+use crate::observation::SharedCause;
 
 /// `uptime_exporter_targets`, counted whenever it is gathered.
 pub struct TargetCount<F> {
@@ -67,6 +72,76 @@ impl<F: Fn() -> Option<(LabelSet, bool)> + Send + Sync> Collector for VantageGau
     }
 }
 
+/// The causes that are told, with the labels of the config in force.
+pub struct CausesGauge<F> {
+    now: F,
+    desc: Desc,
+}
+
+type Told = (LabelSet, Arc<[Arc<SharedCause>]>);
+
+impl<F: Fn() -> Told + Send + Sync> CausesGauge<F> {
+    /// # Errors
+    /// None in practice: the name is valid.
+    pub fn new(now: F) -> prometheus::Result<Self> {
+        Ok(Self { now, desc: desc("uptime_exporter_shared_cause_targets")? })
+    }
+
+    /// Targets by state, and when it began.
+    fn gauges(labels: &LabelSet, causes: &[Arc<SharedCause>]) -> prometheus::Result<[GaugeVec; 3]> {
+        let own = ["kind", "value", "state", "tied_kind", "tied_value"];
+        // Its own labels win over those of the config, as everywhere.
+        let labels = labels.iter().filter(|(name, _)| !own.contains(name));
+        let labels: HashMap<String, String> = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let gauge = |name: &str, help: &str, own: &[&str]| {
+            GaugeVec::new(Opts::new(name, help).const_labels(labels.clone()), own)
+        };
+        let targets = gauge(
+            "uptime_exporter_shared_cause_targets",
+            "Targets that share the fact which explains why some of them fail: those that are down, and those that are up.",
+            &["kind", "value", "state"],
+        )?;
+        let start = gauge(
+            "uptime_exporter_shared_cause_start_timestamp_seconds",
+            "Unix time of the first failing run that the shared cause explains, in seconds.",
+            &["kind", "value"],
+        )?;
+        let tied = gauge(
+            "uptime_exporter_shared_cause_tied_info",
+            "Always 1; another fact that would explain the same outage as well.",
+            &["kind", "value", "tied_kind", "tied_value"],
+        )?;
+        for cause in causes {
+            let (kind, value) = (cause.kind.as_label(), &*cause.value);
+            targets.with_label_values(&[kind, value, "failing"]).set(f64::from(cause.failing));
+            targets.with_label_values(&[kind, value, "good"]).set(f64::from(cause.good));
+            start.with_label_values(&[kind, value]).set(unix_seconds(cause.since));
+            for (tied_kind, tied_value) in &cause.tied {
+                tied.with_label_values(&[kind, value, tied_kind.as_label(), tied_value]).set(1.0);
+            }
+        }
+        Ok([targets, start, tied])
+    }
+}
+
+impl<F: Fn() -> Told + Send + Sync> Collector for CausesGauge<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (labels, causes) = (self.now)();
+        let gauges = Self::gauges(&labels, &causes).into_iter().flatten();
+        // A family without samples is none.
+        gauges.flat_map(|gauge| gauge.collect()).filter(|family| !family.get_metric().is_empty()).collect()
+    }
+}
+
+/// What the registry tells collectors apart by. Labels change with the config, so there are none.
+fn desc(name: &str) -> prometheus::Result<Desc> {
+    Desc::new(name.to_owned(), "Computed as it is gathered.".to_owned(), Vec::new(), HashMap::new())
+}
+
 /// One family as text; nothing when it has no samples.
 pub(super) fn text(family: &MetricFamily) -> String {
     let mut text = String::new();
@@ -93,13 +168,37 @@ mod tests {
     fn the_vantage_has_the_labels_of_its_config() {
         let registry = prometheus::Registry::new();
         let labels = LabelSet::new([("region".to_owned(), "eu".to_owned())]).unwrap();
-        let ok = std::sync::Arc::new(std::sync::Mutex::new(None));
-        let seen = std::sync::Arc::clone(&ok);
+        let ok = Arc::new(std::sync::Mutex::new(None));
+        let seen = Arc::clone(&ok);
         let gauge = VantageGauge::new(move || Some((labels.clone(), (*seen.lock().unwrap())?)));
         registry.register(Box::new(gauge)).unwrap();
         assert!(registry.gather().is_empty());
         *ok.lock().unwrap() = Some(false);
         assert!(text(&registry.gather()[0]).ends_with("probe_vantage_ok{region=\"eu\"} 0\n"));
+    }
+
+    #[test]
+    fn causes_come_and_go_with_their_numbers() {
+        let registry = prometheus::Registry::new();
+        let labels = [("region", "eu"), ("state", "hidden by the gauge's own")];
+        let labels = LabelSet::new(labels.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+        let causes = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = Arc::clone(&causes);
+        let gauge = CausesGauge::new(move || (labels.clone(), seen.lock().unwrap().clone().into())).unwrap();
+        registry.register(Box::new(gauge)).unwrap();
+        assert!(registry.gather().is_empty());
+        causes.lock().unwrap().push(Arc::new(crate::metrics::fixture::shared_cause()));
+        let text: String = registry.gather().iter().map(text).collect();
+        for line in [
+            "uptime_exporter_shared_cause_targets{kind=\"network\",region=\"eu\",state=\"failing\",value=\"192.0.2.0/24\"} 12",
+            "uptime_exporter_shared_cause_targets{kind=\"network\",region=\"eu\",state=\"good\",value=\"192.0.2.0/24\"} 1",
+            "uptime_exporter_shared_cause_start_timestamp_seconds{kind=\"network\",region=\"eu\",value=\"192.0.2.0/24\"} 1767322984",
+            "uptime_exporter_shared_cause_tied_info{kind=\"network\",region=\"eu\",tied_kind=\"label\",tied_value=\"rack=7\",value=\"192.0.2.0/24\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        causes.lock().unwrap().clear();
+        assert!(registry.gather().is_empty());
     }
 
     #[test]

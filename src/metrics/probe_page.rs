@@ -210,12 +210,17 @@ mod tests {
     }
 
     fn nowhere() -> Option<Resolution> {
-        Some(Resolution { elapsed: Duration::ZERO, addresses: Box::default(), chosen: None })
+        Some(Resolution { elapsed: Duration::ZERO, addresses: Box::default(), chosen: None, lookup: None })
     }
 
     fn found() -> Option<Resolution> {
         let address = [127, 0, 0, 1].into();
-        Some(Resolution { elapsed: Duration::ZERO, addresses: Box::new([address]), chosen: Some(address) })
+        Some(Resolution {
+            elapsed: Duration::ZERO,
+            addresses: Box::new([address]),
+            chosen: Some(address),
+            lookup: None,
+        })
     }
 
     const HTTP_ZEROS: [&str; 7] = [

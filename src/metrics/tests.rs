@@ -296,8 +296,12 @@ fn a_failed_run_has_the_values_that_rules_of_the_incumbent_go_by() {
     use crate::observation::{Detail, Observation, Reason, Resolution};
     use crate::state::tests::down;
     let address = [127, 0, 0, 1].into();
-    let resolution =
-        Resolution { elapsed: std::time::Duration::ZERO, addresses: Box::new([address]), chosen: Some(address) };
+    let resolution = Resolution {
+        elapsed: std::time::Duration::ZERO,
+        addresses: Box::new([address]),
+        chosen: Some(address),
+        lookup: None,
+    };
     let refused = |detail| Observation { resolution: Some(resolution.clone()), detail, ..down(Reason::ConnectRefused) };
     let grpc = refused(Detail::Grpc(Box::default()));
     assert_eq!((run::grpc_status_code(&grpc), run::grpc_serving(&grpc)), (Some(14.0), Some(0.0)));

@@ -34,6 +34,8 @@ pub struct HttpDetail {
     pub body_excerpt: Box<[u8]>,
     /// The URL of every hop after the first, without credentials and query.
     pub redirect_chain: Box<[Box<str>]>,
+    /// The proxy of the final hop, as `host:port`; `None` without one.
+    pub proxy: Option<Box<str>>,
 }
 
 /// Exact times of the phases, summed over the hops. `None`: not reached on any hop.

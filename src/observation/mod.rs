@@ -14,7 +14,7 @@ mod tcp;
 mod websocket;
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -271,6 +271,21 @@ pub struct Resolution {
     pub addresses: Box<[IpAddr]>,
     /// The one that was used. `None` when the lookup failed.
     pub chosen: Option<IpAddr>,
+    /// `None` where no name server was asked, or none answered. A thin pointer: runs against addresses have none.
+    #[serde(default)]
+    pub lookup: Option<Box<Lookup>>,
+}
+
+/// What name servers said of a name besides its addresses. Names are lower-case, without the dot at the end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lookup {
+    /// The server whose answer, or whose failure, decided.
+    pub server: Option<SocketAddr>,
+    /// The names that the name is an alias of (CNAME), in their order.
+    pub aliases: Box<[Box<str>]>,
+    /// Name servers of the zone, where the answer names them.
+    pub name_servers: Box<[Box<str>]>,
 }
 
 /// One TLS handshake, whether or not its certificates were accepted.

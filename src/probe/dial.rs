@@ -176,7 +176,7 @@ impl<'a> Dialing<'a> {
             Doing::Resolving if self.resolution.is_some() => None,
             Doing::Resolving => {
                 let elapsed = self.began.elapsed();
-                self.resolution = Some(Resolution { elapsed, addresses: Box::default(), chosen: None });
+                self.resolution = Some(Resolution { elapsed, addresses: Box::default(), chosen: None, lookup: None });
                 let silence = self.dialer.resolver.silence(&self.dialer.host);
                 Some(Failure::new(silence.reason, format!("{} {within}", silence.sentence)))
             }

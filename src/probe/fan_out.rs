@@ -12,7 +12,7 @@ use super::address::{ResolveError, Resolver};
 use super::place::{Place, place};
 use super::{Probe, Prober, Shared};
 use crate::config::{FanOut, IpFamily, IpPreference, ProbeSpec, Select, UpWhen};
-use crate::observation::{AddressRun, Detail, Failure, Observation, Outcome, Reason, Resolution};
+use crate::observation::{AddressRun, Detail, Failure, Lookup, Observation, Outcome, Reason, Resolution};
 
 /// Looks the name up and runs `prober` at each address at once. Ends by `deadline`.
 pub(super) async fn run(
@@ -28,13 +28,14 @@ pub(super) async fn run(
     let resolver = place(spec).and_then(|place| Some((shared.resolvers.resolver(place.servers).ok()?, place)));
     // The config lets no other target have several addresses.
     let Some((resolver, place)) = resolver else { return prober.run(deadline).await };
-    let lookup = Lookup::of(&resolver, &place, wanted, deadline).await;
+    let found = Wanted::of(&resolver, &place, wanted, deadline).await;
     let elapsed = began.elapsed();
-    let mut resolution = Resolution { elapsed, addresses: lookup.addresses.clone().into(), chosen: None };
+    let mut resolution =
+        Resolution { elapsed, addresses: found.addresses.clone().into(), chosen: None, lookup: found.lookup };
 
-    let runs = lookup.addresses.iter().map(|address| place.at(*address).around(prober.run(deadline)));
+    let runs = found.addresses.iter().map(|address| place.at(*address).around(prober.run(deadline)));
     let runs: Vec<Observation> = join_all(runs).await;
-    let mut addresses: Vec<AddressRun> = lookup
+    let mut addresses: Vec<AddressRun> = found
         .addresses
         .iter()
         .zip(&runs)
@@ -44,7 +45,7 @@ pub(super) async fn run(
             outcome: run.outcome.clone(),
         })
         .collect();
-    addresses.extend(lookup.missing.iter().map(|failure| AddressRun {
+    addresses.extend(found.missing.iter().map(|failure| AddressRun {
         address: None,
         elapsed,
         outcome: Outcome::Down(failure.clone()),
@@ -54,7 +55,7 @@ pub(super) async fn run(
     let deciding =
         runs.iter().position(|run| run.outcome.is_up() == outcome.is_up()).or((!runs.is_empty()).then_some(0));
     let deciding = deciding.and_then(|index| {
-        resolution.chosen = Some(lookup.addresses[index]);
+        resolution.chosen = Some(found.addresses[index]);
         runs.into_iter().nth(index)
     });
     let (tls, detail) = deciding.map_or((None, Detail::None), |run| (run.tls, run.detail));
@@ -71,15 +72,16 @@ pub(super) async fn run(
 }
 
 /// The addresses to probe, and why others are not there.
-struct Lookup {
+struct Wanted {
     addresses: Vec<IpAddr>,
+    lookup: Option<Box<Lookup>>,
     missing: Vec<Failure>,
 }
 
-impl Lookup {
+impl Wanted {
     async fn of(resolver: &Resolver, place: &Place<'_>, wanted: FanOut, deadline: Instant) -> Self {
         if let Some(literal) = place.literal() {
-            return Self { addresses: vec![literal], missing: Vec::new() };
+            return Self { addresses: vec![literal], lookup: None, missing: Vec::new() };
         }
         let one = |preferred| async move {
             let ip = IpPreference { preferred, fallback: false };
@@ -87,7 +89,12 @@ impl Lookup {
                 Ok(found) => found,
                 Err(_) => Err(ResolveError {
                     failure: resolver.silence(place.host),
-                    resolution: Resolution { elapsed: Duration::ZERO, addresses: Box::default(), chosen: None },
+                    resolution: Resolution {
+                        elapsed: Duration::ZERO,
+                        addresses: Box::default(),
+                        chosen: None,
+                        lookup: None,
+                    },
                 }),
             }
         };
@@ -101,11 +108,17 @@ impl Lookup {
             Select::All => usize::MAX,
             Select::BothFamilies => 1,
         };
-        let (mut addresses, mut missing) = (Vec::new(), Vec::new());
+        let (mut addresses, mut missing, mut lookup) = (Vec::new(), Vec::new(), None);
         for found in [Some(preferred), other].into_iter().flatten() {
             match found {
-                Ok(resolution) => addresses.extend(resolution.addresses.into_iter().take(per_family)),
-                Err(error) => missing.push(error.failure),
+                Ok(resolution) => {
+                    addresses.extend(resolution.addresses.into_iter().take(per_family));
+                    lookup = lookup.or(resolution.lookup);
+                }
+                Err(error) => {
+                    missing.push(error.failure);
+                    lookup = lookup.or(error.resolution.lookup);
+                }
             }
         }
         // With all addresses asked for, a family that the name does not have is no fault; a lookup that went wrong is
@@ -118,7 +131,7 @@ impl Lookup {
         addresses.sort_by_key(|address| (address.is_ipv4() != (first == IpFamily::V4), *address));
         addresses.dedup();
         addresses.truncate(wanted.max);
-        Self { addresses, missing }
+        Self { addresses, lookup, missing }
     }
 }
 

@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use hickory_resolver::proto::rr::rdata::{CNAME, NS};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyPair,
     KeyUsagePurpose, RevokedCertParams, SerialNumber,
@@ -203,6 +204,8 @@ pub(crate) enum DnsReply {
     Garbage,
     /// NOERROR without an answer, from a server that is no resolver.
     Referral,
+    /// Aliases, the last first, then the addresses; name servers of the zone of the last alias.
+    Aliases(Vec<&'static str>, Vec<IpAddr>, Vec<(&'static str, &'static str)>),
 }
 
 /// A DNS server on UDP and TCP that answers by `decide(name, type)`; the name has its root dot.
@@ -264,6 +267,24 @@ fn dns_reply(query: &[u8], by_tcp: bool, decide: &dyn Fn(&str, RecordType) -> Dn
             bytes.truncate(12);
             bytes.extend([0xff; 7]);
             return Some(bytes);
+        }
+        DnsReply::Aliases(aliases, addresses, servers) => {
+            let name = |text: &str| Name::from_ascii(text).unwrap();
+            let owners = std::iter::once(question.name().clone()).chain(aliases.iter().map(|alias| name(alias)));
+            let links: Vec<_> = owners.zip(&aliases).map(|(owner, alias)| (owner, name(alias))).collect();
+            for (owner, alias) in links.into_iter().rev() {
+                reply.add_answer(Record::from_rdata(owner, 60, RData::CNAME(CNAME(alias))));
+            }
+            let last = aliases.last().map_or_else(|| question.name().clone(), |alias| name(alias));
+            for address in addresses {
+                let data = RData::from(address);
+                if data.record_type() == question.query_type() {
+                    reply.add_answer(Record::from_rdata(last.clone(), 60, data));
+                }
+            }
+            for (zone, server) in servers {
+                reply.add_authority(Record::from_rdata(name(zone), 60, RData::NS(NS(name(server)))));
+            }
         }
         DnsReply::Referral => reply.metadata.recursion_available = false,
     }

@@ -45,19 +45,26 @@ struct Common {
     telemetry: Arc<Telemetry>,
     /// Excuses what is our own network's fault.
     vantage: CurrentVantage,
-    /// Told of each change of a verdict.
+    /// Told of each change of a verdict: one for whoever writes them down, one for whoever explains them.
     turned: Arc<Notify>,
+    stirred: Arc<Notify>,
 }
 
 impl Scheduler {
     pub fn new(telemetry: Arc<Telemetry>, vantage: CurrentVantage) -> Self {
-        let common = Common { epoch: Instant::now(), telemetry, vantage, turned: Arc::default() };
+        let common =
+            Common { epoch: Instant::now(), telemetry, vantage, turned: Arc::default(), stirred: Arc::default() };
         Self { loops: JoinSet::new(), common: Arc::new(common) }
     }
 
     /// Is told of each change of a verdict.
     pub fn turned(&self) -> Arc<Notify> {
         Arc::clone(&self.common.turned)
+    }
+
+    /// Is told of them too; a notification wakes one.
+    pub fn stirred(&self) -> Arc<Notify> {
+        Arc::clone(&self.common.stirred)
     }
 
     /// Starts to probe a target; it goes on until the handle aborts it or the scheduler is dropped.
@@ -137,6 +144,7 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
         log(state, &recorded, due.kind);
         if recorded.change.is_some() {
             common.turned.notify_one();
+            common.stirred.notify_one();
         }
         diagnosis = match (&recorded.observation.outcome, recorded.begins_series) {
             // What the run before was diagnosed for is over.

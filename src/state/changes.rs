@@ -154,7 +154,12 @@ mod tests {
         };
         Observation {
             started: UNIX_EPOCH + Duration::from_secs(second),
-            resolution: Some(Resolution { elapsed: Duration::ZERO, chosen: addresses.first().copied(), addresses }),
+            resolution: Some(Resolution {
+                elapsed: Duration::ZERO,
+                chosen: addresses.first().copied(),
+                addresses,
+                lookup: None,
+            }),
             detail: Detail::Http(Box::new(detail)),
             ..up()
         }

@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::config::{Notice, Target};
-use crate::observation::{Diagnosis, Observation, Reason};
+use crate::observation::{Diagnosis, Observation, Reason, SharedCause};
 
 pub use changes::{Changed, Changes, What};
 pub use recent::{Recent, RecentRun};
-pub use target::{Change, Next, Recorded, Saved, TargetState};
+pub use target::{Change, Next, Recorded, Saved, TargetState, View};
 pub use timeline::{Timeline, Turn};
 
 /// The confirmed state of a target.
@@ -95,6 +95,8 @@ pub struct TargetSnapshot {
     pub capsules: Capsules,
     /// What re-checks found out about the failing series that goes on.
     pub diagnosis: Option<Arc<Diagnosis>>,
+    /// What explains that it is down: a fact that targets which fail share.
+    pub shared_cause: Option<Arc<SharedCause>>,
     /// What was otherwise before, and when it changed last.
     pub changes: Changes,
     /// The last changes of the verdict, oldest first; at most [`Timeline::MOST`].

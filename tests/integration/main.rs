@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod addresses;
+mod cause;
 mod config;
 mod convert;
 mod dropin;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::address::{host_port, host_port_or};
 use super::maintenance::NamedWindow;
 use super::services::Transport;
-use super::{Resolver, anchor};
+use super::{Resolver, anchor, shared_cause};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawConfirm, RawGlobal};
 use crate::config::units::show_duration;
 use crate::config::zoned::{literal, socket_address};
-use crate::config::{Anchor, Confirm, DnsServers, LabelSet};
+use crate::config::{Anchor, Confirm, DnsServers, LabelSet, SharedCauseSettings};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -39,6 +39,7 @@ pub(super) struct Defaults {
     pub(super) slo: Option<f64>,
     pub(super) diagnose: bool,
     pub(super) anchors: Vec<Anchor>,
+    pub(super) shared_cause: SharedCauseSettings,
     /// Windows with whom they are for; a target takes those that name it.
     pub(super) maintenance: Vec<NamedWindow>,
 }
@@ -58,6 +59,7 @@ impl Default for Defaults {
             slo: None,
             diagnose: true,
             anchors: Vec::new(),
+            shared_cause: SharedCauseSettings::default(),
             maintenance: Vec::new(),
         }
     }
@@ -78,6 +80,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
         slow_threshold,
         slo,
         diagnose,
+        shared_cause,
     } = raw.unwrap_or_default();
     if let Some(interval) = r.duration(interval, &at.key("interval"), INTERVALS) {
         defaults.interval = interval;
@@ -106,6 +109,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
     defaults.slo = slo_of(slo, &at.key("slo"), r);
     defaults.diagnose = diagnose.unwrap_or(defaults.diagnose);
     defaults.anchors = anchor::anchors(anchors, &at.key("anchors"), r);
+    defaults.shared_cause = shared_cause::shared_cause(shared_cause, &at.key("shared_cause"), r);
     defaults
 }
 

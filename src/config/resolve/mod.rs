@@ -5,6 +5,7 @@
 //! | `mod` | the order of work, and what all parts share |
 //! | `global` `anchor` | `global:` and the defaults |
 //! | `maintenance` | `maintenance:`, and which target takes which window |
+//! | `shared_cause` | `global.shared_cause` |
 //! | `probe_endpoint` | what `/probe` may do |
 //! | `notice` | files of the operator's words |
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
@@ -33,6 +34,7 @@ mod oauth2;
 mod private_key;
 mod probe_endpoint;
 mod services;
+mod shared_cause;
 mod target;
 mod target_files;
 mod tcp;
@@ -170,6 +172,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         probe_endpoint,
         notices,
         anchors: defaults.anchors,
+        shared_cause: defaults.shared_cause,
         refresh_interval: defaults.refresh_interval,
         warnings: r.warnings,
         source: source.clone(),

@@ -27,7 +27,7 @@ use self::stub::LookupError;
 use self::system::{Files, Names};
 use crate::config::zoned::{literal, socket_address};
 use crate::config::{DnsServers, IpFamily, IpPreference};
-use crate::observation::{Failure, Reason, Resolution};
+use crate::observation::{Failure, Lookup, Reason, Resolution};
 
 /// How long an answer of the preferred family waits for the other family's, which is asked at the same time and only
 /// completes the evidence. The usual server answers both within a millisecond; one that drops AAAA queries must not
@@ -105,19 +105,20 @@ impl Resolver {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if let Some(address) = scope::pinned(bare) {
             let any = IpPreference { preferred: ip.preferred, fallback: true };
-            return admitted(host, choose(host, Box::new([address]), Duration::ZERO, any));
+            return admitted(host, choose(host, Found::local(&[address]), Duration::ZERO, any));
         }
         if let Some(literal) = literal(bare) {
             // ::ffff:192.0.2.1 is an IPv4 address in other clothes, here as in Go.
-            return admitted(host, choose(host, Box::new([literal.to_canonical()]), Duration::ZERO, ip));
+            return admitted(host, choose(host, Found::local(&[literal.to_canonical()]), Duration::ZERO, ip));
         }
         let started = Instant::now();
         let found = lookup(&self.names(), host, ip).await;
         let elapsed = started.elapsed();
         match found {
-            Ok(addresses) => admitted(host, choose(host, addresses.into(), elapsed, ip)),
-            Err(failure) => {
-                let resolution = Resolution { elapsed, addresses: Box::default(), chosen: None };
+            Ok(found) => admitted(host, choose(host, found, elapsed, ip)),
+            Err((failure, server)) => {
+                let lookup = server.map(|server| Box::new(Lookup { server: Some(server), ..Lookup::default() }));
+                let resolution = Resolution { elapsed, addresses: Box::default(), chosen: None, lookup };
                 Err(ResolveError { failure, resolution })
             }
         }
@@ -177,15 +178,12 @@ fn admitted(host: &str, chosen: Result<Resolution, ResolveError>) -> Result<Reso
 }
 
 /// Chooses among addresses, of which there is at least one.
-fn choose(
-    host: &str,
-    addresses: Box<[IpAddr]>,
-    elapsed: Duration,
-    ip: IpPreference,
-) -> Result<Resolution, ResolveError> {
+fn choose(host: &str, found: Found, elapsed: Duration, ip: IpPreference) -> Result<Resolution, ResolveError> {
+    let Found { addresses, lookup } = found;
+    let addresses: Box<[IpAddr]> = addresses.into();
     let preferred = addresses.iter().copied().find(|&address| family(address) == ip.preferred);
     let chosen = preferred.or_else(|| addresses.first().copied().filter(|_| ip.fallback));
-    let resolution = Resolution { elapsed, addresses, chosen };
+    let resolution = Resolution { elapsed, addresses, chosen, lookup };
     if chosen.is_some() {
         return Ok(resolution);
     }
@@ -197,17 +195,32 @@ fn choose(
     Err(ResolveError { failure: Failure::new(Reason::DnsNoAddress, sentence), resolution })
 }
 
+/// What a lookup found.
+#[derive(Debug)]
+struct Found {
+    addresses: Vec<IpAddr>,
+    /// `None` when no server was asked.
+    lookup: Option<Box<Lookup>>,
+}
+
+impl Found {
+    fn local(addresses: &[IpAddr]) -> Self {
+        Self { addresses: addresses.to_vec(), lookup: None }
+    }
+}
+
 /// Every address that `host` has, as far as `ip` needs them; at least one, or the failure.
-async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Vec<IpAddr>, Failure> {
+/// With a failure the server that decided it, if one did.
+async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Found, (Failure, Option<SocketAddr>)> {
     if let Some(addresses) = names.hosts.get(host) {
-        return Ok(addresses.to_vec());
+        return Ok(Found::local(addresses));
     }
     if is_localhost(host) {
-        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        return Ok(Found::local(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
     }
     let candidates = names
         .candidates(host)
-        .map_err(|error| Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name: {error}")))?;
+        .map_err(|error| (Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name: {error}")), None))?;
 
     // The rules of glibc: the first name that has an address wins. Else, when the name as it stands was asked first,
     // its answer is what counts; the search list is then only an attempt to be helpful.
@@ -215,8 +228,8 @@ async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Vec<IpAdd
     let mut worst: Option<LookupError> = None;
     for candidate in &candidates {
         match lookup_name(names, &candidate.name, ip).await {
-            Ok(addresses) => return Ok(addresses),
-            Err(error @ LookupError::Exhausted(_)) => return Err(explain(names, host, ip, &error)),
+            Ok(found) => return Ok(found),
+            Err(error @ LookupError::Exhausted(_)) => return Err((explain(names, host, ip, &error), None)),
             Err(error) => {
                 worst = Some(match worst {
                     None => error,
@@ -227,13 +240,13 @@ async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Vec<IpAdd
         }
     }
     Err(match worst {
-        Some(error) => explain(names, host, ip, &error),
-        None => Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name")),
+        Some(error) => (explain(names, host, ip, &error), error.server()),
+        None => (Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name")), None),
     })
 }
 
 /// One name, one or both families; at least one address, or the error that says most.
-async fn lookup_name(names: &Names, name: &Name, ip: IpPreference) -> Result<Vec<IpAddr>, LookupError> {
+async fn lookup_name(names: &Names, name: &Name, ip: IpPreference) -> Result<Found, LookupError> {
     if !ip.fallback {
         return names.stub.lookup(name, ip.preferred).await;
     }
@@ -258,11 +271,11 @@ async fn lookup_name(names: &Names, name: &Name, ip: IpPreference) -> Result<Vec
         }
     }
     match (first, second) {
-        (Some(Ok(mut addresses)), second) => {
-            addresses.extend(second.and_then(Result::ok).unwrap_or_default());
-            Ok(addresses)
+        (Some(Ok(mut found)), second) => {
+            found.addresses.extend(second.and_then(Result::ok).map(|second| second.addresses).unwrap_or_default());
+            Ok(found)
         }
-        (_, Some(Ok(addresses))) => Ok(addresses),
+        (_, Some(Ok(found))) => Ok(found),
         // A name that has nothing of one family and does not exist in the other one exists.
         (Some(Err(first)), Some(Err(second))) => Err(if second.weight() > first.weight() { second } else { first }),
         (Some(Err(error)), None) | (None, Some(Err(error))) => Err(error),

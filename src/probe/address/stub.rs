@@ -12,12 +12,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hickory_resolver::proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
+use super::Found;
 use crate::config::IpFamily;
+use crate::observation::Lookup;
 use crate::probe::tls::is_exhausted;
 
 /// Silence after which the next try begins.
@@ -32,6 +34,10 @@ const ROUNDS: usize = 3;
 
 /// What fits a packet on any path (DNS Flag Day 2020).
 const UDP_PAYLOAD: u16 = 1232;
+
+/// More aliases and name servers are not kept.
+const MOST_ALIASES: usize = 8;
+const MOST_SERVERS: usize = 8;
 
 /// Asks a list of servers.
 #[derive(Debug)]
@@ -75,6 +81,19 @@ impl LookupError {
         }
     }
 
+    /// The server that said so.
+    pub(super) fn server(&self) -> Option<SocketAddr> {
+        match self {
+            Self::NxDomain(server)
+            | Self::NoData(server)
+            | Self::Code(server, _)
+            | Self::Lame(server)
+            | Self::Malformed(server)
+            | Self::Unreachable(server, _) => Some(*server),
+            Self::Silent | Self::Exhausted(_) => None,
+        }
+    }
+
     /// Whether asking another server is of no use.
     fn is_final(&self) -> bool {
         matches!(self, Self::NxDomain(_) | Self::NoData(_) | Self::Exhausted(_))
@@ -91,7 +110,7 @@ impl Stub {
     }
 
     /// The addresses of `name` of one family; at least one, or the error.
-    pub(super) async fn lookup(&self, name: &Name, family: IpFamily) -> Result<Vec<IpAddr>, LookupError> {
+    pub(super) async fn lookup(&self, name: &Name, family: IpFamily) -> Result<Found, LookupError> {
         let record_type = match family {
             IpFamily::V4 => RecordType::A,
             IpFamily::V6 => RecordType::AAAA,
@@ -116,7 +135,7 @@ impl Stub {
             }
             tokio::select! {
                 Some((index, result)) = tries.next() => match result {
-                    Ok(addresses) => return Ok(addresses),
+                    Ok(found) => return Ok(found),
                     Err(error) if error.is_final() => return Err(error),
                     Err(LookupError::Silent) => next_try = Instant::now(),
                     Err(error) => {
@@ -136,11 +155,11 @@ impl Stub {
     }
 }
 
-async fn ask_patiently(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Vec<IpAddr>, LookupError> {
+async fn ask_patiently(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Found, LookupError> {
     tokio::time::timeout(PATIENCE, ask(server, name, record_type)).await.unwrap_or(Err(LookupError::Silent))
 }
 
-async fn ask(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Vec<IpAddr>, LookupError> {
+async fn ask(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Found, LookupError> {
     let question = Question::new(name, record_type, Extended::Yes);
     let mut reply = question.by_udp(server).await?;
     // A server from before EDNS (RFC 6891 section 7).
@@ -150,11 +169,11 @@ async fn ask(server: SocketAddr, name: &Name, record_type: RecordType) -> Result
         reply = Question::new(name, record_type, Extended::No).by_udp(server).await?;
     }
     match reply {
-        Reply::Whole(message) => judge(server, &message, record_type),
+        Reply::Whole(message) => judge(server, name, &message, record_type),
         Reply::Truncated(part) => match question.by_tcp(server).await {
-            Ok(message) => judge(server, &message, record_type),
+            Ok(message) => judge(server, name, &message, record_type),
             // Where TCP is blocked, a part of the addresses is better than a name that seems not to resolve.
-            Err(error) => part.and_then(|part| judge(server, &part, record_type).ok()).ok_or(error),
+            Err(error) => part.and_then(|part| judge(server, name, &part, record_type).ok()).ok_or(error),
         },
     }
 }
@@ -252,13 +271,15 @@ fn socket_error(server: SocketAddr, error: io::Error) -> LookupError {
 
 /// Takes every address of the wanted family from the answer section, as the incumbent does: a resolver puts the whole
 /// chain of aliases there, and only what belongs to the question.
-fn judge(server: SocketAddr, message: &Message, record_type: RecordType) -> Result<Vec<IpAddr>, LookupError> {
+fn judge(server: SocketAddr, name: &Name, message: &Message, record_type: RecordType) -> Result<Found, LookupError> {
     let records = message.answers.iter().filter(|record| record.record_type() == record_type);
     let addresses: Vec<IpAddr> = records.filter_map(|record| record.data.ip_addr()).collect();
     let head = &message.metadata;
     #[allow(clippy::wildcard_enum_match_arm)] // every code but two is a failure
     match head.response_code {
-        ResponseCode::NoError if !addresses.is_empty() => Ok(addresses),
+        ResponseCode::NoError if !addresses.is_empty() => {
+            Ok(Found { addresses, lookup: Some(Box::new(beside(server, name, message))) })
+        }
         ResponseCode::NoError if message.answers.is_empty() && !head.authoritative && !head.recursion_available => {
             Err(LookupError::Lame(server))
         }
@@ -266,6 +287,29 @@ fn judge(server: SocketAddr, message: &Message, record_type: RecordType) -> Resu
         ResponseCode::NXDomain => Err(LookupError::NxDomain(server)),
         code => Err(LookupError::Code(server, code)),
     }
+}
+
+/// What the answer says besides the addresses: the aliases on the way to them, and whose name servers know the last.
+fn beside(server: SocketAddr, name: &Name, message: &Message) -> Lookup {
+    let text = |name: &Name| -> Box<str> { name.to_ascii().trim_end_matches('.').to_lowercase().into() };
+    let mut aliases: Vec<&Name> = Vec::new();
+    let mut last = name;
+    // Records come in any order. A loop of aliases ends here, too.
+    while aliases.len() < MOST_ALIASES
+        && let Some(next) = message.answers.iter().find_map(|record| {
+            if let RData::CNAME(alias) = &record.data { (record.name == *last).then_some(&alias.0) } else { None }
+        })
+        && next != name
+    {
+        aliases.push(next);
+        last = next;
+    }
+    let servers = message.authorities.iter().filter_map(|record| {
+        if let RData::NS(server) = &record.data { record.name.zone_of(last).then(|| text(&server.0)) } else { None }
+    });
+    let mut name_servers: Vec<Box<str>> = servers.take(MOST_SERVERS).collect();
+    name_servers.sort_unstable();
+    Lookup { server: Some(server), aliases: aliases.into_iter().map(text).collect(), name_servers: name_servers.into() }
 }
 
 /// As `dig` prints it.

@@ -237,7 +237,9 @@ async fn the_name_as_it_stands_outweighs_the_search_list() {
     });
     let mut names = files.read(&DnsServers::System);
     names.stub = stub::Stub::new(vec![server.await]);
-    let reason = async |host: &str| lookup(&names, host, V4).await.map_err(|failure| failure.reason);
+    let reason = async |host: &str| {
+        lookup(&names, host, V4).await.map(|found| found.addresses).map_err(|(failure, _)| failure.reason)
+    };
     assert_eq!(reason("db.x").await, Err(Reason::DnsNxdomain), "asked as it stands first");
     assert_eq!(reason("db").await, Err(Reason::DnsServfail), "it might exist in the search list's domain");
     assert_eq!(reason("found").await, Ok(addresses(&["192.0.2.1"])));
@@ -257,4 +259,42 @@ fn equal_servers_share_a_resolver() {
     let first = resolvers.resolver(&servers).unwrap();
     assert!(Arc::ptr_eq(&first, &resolvers.resolver(&servers).unwrap()));
     assert!(!Arc::ptr_eq(&first, &resolvers.resolver(&DnsServers::System).unwrap()));
+}
+
+#[tokio::test]
+async fn aliases_name_servers_and_the_server_that_answered_are_evidence() {
+    let server = dns_server(|_, _| {
+        DnsReply::Aliases(
+            vec!["Shop.CDN.test.", "edge7.cdn.test."],
+            addresses(&["192.0.2.1"]),
+            vec![("cdn.test.", "NS2.dns.test."), ("cdn.test.", "ns1.dns.test."), ("other.test.", "ns9.dns.test.")],
+        )
+    })
+    .await;
+    let lookup = asking(&[server]).resolve("shop.test", V4).await.unwrap().lookup.unwrap();
+    assert_eq!(lookup.server, Some(server));
+    assert_eq!(lookup.aliases.iter().map(|name| &**name).collect::<Vec<_>>(), ["shop.cdn.test", "edge7.cdn.test"]);
+    assert_eq!(lookup.name_servers.iter().map(|name| &**name).collect::<Vec<_>>(), ["ns1.dns.test", "ns2.dns.test"]);
+}
+
+#[tokio::test]
+async fn aliases_in_a_circle_come_to_an_end() {
+    let circle = vec!["b.test.", "shop.test.", "b.test."];
+    let resolver = answering(DnsReply::Aliases(circle, addresses(&["192.0.2.1"]), Vec::new())).await;
+    let lookup = resolver.resolve("shop.test", V4).await.unwrap().lookup.unwrap();
+    assert_eq!(lookup.aliases.iter().map(|name| &**name).collect::<Vec<_>>(), ["b.test"]);
+}
+
+#[tokio::test]
+async fn a_failure_names_the_server_that_decided_it() {
+    let servers = [
+        dns_server(|_, _| DnsReply::Code(ResponseCode::NXDomain)).await,
+        dns_server(|_, _| DnsReply::Code(ResponseCode::ServFail)).await,
+    ];
+    for server in servers {
+        let error = asking(&[server]).resolve("shop.test", V4).await.unwrap_err();
+        assert_eq!(error.resolution.lookup.unwrap().server, Some(server));
+    }
+    let literal = asking(&[]).resolve("192.0.2.1", V4).await.unwrap();
+    assert_eq!(literal.lookup, None, "nobody was asked");
 }

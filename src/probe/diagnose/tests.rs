@@ -154,7 +154,8 @@ async fn a_name_that_is_gone_while_the_service_still_answers_is_told() {
     let (_listener, port) = listen(FIRST).await;
     let dns = dns_server(|_, _| DnsReply::Code(ResponseCode::NXDomain)).await;
     let spec = spec(settings(dns), port);
-    let resolution = Resolution { elapsed: Duration::ZERO, addresses: Box::new([FIRST]), chosen: Some(FIRST) };
+    let resolution =
+        Resolution { elapsed: Duration::ZERO, addresses: Box::new([FIRST]), chosen: Some(FIRST), lookup: None };
     let good = Observation { resolution: Some(resolution), ..crate::state::tests::up() };
     let diagnosis = failing(&spec, AMPLE, Some(&good)).await.unwrap();
     assert_eq!(diagnosis.finding, Finding::NameResolutionOnly, "{diagnosis:?}");

@@ -263,6 +263,7 @@ impl<'a> Run<'a> {
         }
         self.detail.phases = self.progress.phases;
         self.detail.redirect_chain = self.chain.into();
+        self.detail.proxy = self.progress.proxy();
         Observation {
             started,
             elapsed: begun.elapsed(),

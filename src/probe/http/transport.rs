@@ -292,6 +292,14 @@ impl Progress {
         }
     }
 
+    /// The proxy of the last hop.
+    pub(super) fn proxy(&self) -> Option<Box<str>> {
+        match &self.hop {
+            Some((_, Peer::Proxy(name))) => Some(name.clone()),
+            Some((_, Peer::Address(_))) | None => None,
+        }
+    }
+
     /// The handshake with the target on the last hop, verified or not.
     pub(super) fn tls(&self) -> Option<TlsSession> {
         let (hop, _) = self.hop.as_ref()?;
@@ -305,7 +313,7 @@ impl Progress {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Resolving(since) => {
                 let elapsed = now.saturating_duration_since(since);
-                self.resolved(Resolution { elapsed, addresses: Box::default(), chosen: None });
+                self.resolved(Resolution { elapsed, addresses: Box::default(), chosen: None, lookup: None });
                 Failure::new(Reason::DnsTimeout, format!("no answer from the name server {within}"))
             }
             Stage::Exchanging => {

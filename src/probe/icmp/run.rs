@@ -82,7 +82,8 @@ impl<'a> Run<'a> {
             }
             Err(_) => {
                 let elapsed = self.began.elapsed();
-                self.seen.resolution = Some(Resolution { elapsed, addresses: Box::default(), chosen: None });
+                self.seen.resolution =
+                    Some(Resolution { elapsed, addresses: Box::default(), chosen: None, lookup: None });
                 let silence = resolver.silence(host);
                 Err(Failure::new(silence.reason, format!("{} {}", silence.sentence, self.within())))
             }

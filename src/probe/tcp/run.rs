@@ -287,7 +287,8 @@ impl<'a> Run<'a> {
             Doing::Resolving => match &self.prober.peer {
                 Peer::Tcp { address, resolver, .. } => {
                     let elapsed = self.began.elapsed();
-                    self.seen.resolution = Some(Resolution { elapsed, addresses: Box::default(), chosen: None });
+                    self.seen.resolution =
+                        Some(Resolution { elapsed, addresses: Box::default(), chosen: None, lookup: None });
                     let silence = resolver.silence(&address.host);
                     Failure::new(silence.reason, format!("{} {within}", silence.sentence))
                 }

@@ -11,7 +11,7 @@ use super::{Map, Summary, seconds};
 use crate::config::dns_numbers;
 use crate::observation::{
     self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, IcmpDetail, Observation, Reason,
-    RoundTrips, ServingStatus, TcpDetail, TlsSession,
+    RoundTrips, ServingStatus, SharedCause, TcpDetail, TlsSession,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
 use crate::state::{Changed, RecentRun, TargetSnapshot, Turn};
@@ -26,6 +26,9 @@ pub(in crate::server) struct Evidence<'a> {
     evidence: Capsules<'a>,
     /// What re-checks found out about the failure that goes on.
     diagnosis: Option<Found<'a>>,
+    /// The fact that explains the outage, and that others share; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_cause: Option<Shared<'a>>,
     /// What was otherwise before.
     changes: Vec<Change<'a>>,
     /// The last changes of the verdict, oldest first.
@@ -91,6 +94,42 @@ struct Change<'a> {
     time: Option<String>,
     before: &'a str,
     after: &'a str,
+}
+
+#[derive(Serialize)]
+struct Shared<'a> {
+    kind: &'static str,
+    value: &'a str,
+    since: Option<String>,
+    sentence: String,
+    failing: u32,
+    good: u32,
+    elsewhere_good: u32,
+    tied: Vec<Tied<'a>>,
+    /// The first ten that are down by it.
+    targets: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Tied<'a> {
+    kind: &'static str,
+    value: &'a str,
+}
+
+impl<'a> Shared<'a> {
+    fn new(cause: &'a SharedCause) -> Self {
+        Self {
+            kind: cause.kind.as_label(),
+            value: &cause.value,
+            since: rfc3339(cause.since),
+            sentence: cause.sentence(),
+            failing: cause.failing,
+            good: cause.good,
+            elsewhere_good: cause.elsewhere,
+            tied: cause.tied.iter().map(|(kind, value)| Tied { kind: kind.as_label(), value }).collect(),
+            targets: cause.targets.iter().map(|name| &**name).collect(),
+        }
+    }
 }
 
 impl<'a> Found<'a> {
@@ -168,6 +207,7 @@ impl<'a> Evidence<'a> {
                 recovery: capsules.recovery.as_deref().map(Run::new),
             },
             diagnosis: target.diagnosis.as_deref().map(Found::new),
+            shared_cause: target.shared_cause.as_deref().map(Shared::new),
             changes: target.changes.iter().map(Change::new).collect(),
             timeline: target.timeline.turns().iter().map(Turned::new).collect(),
             recent: target.recent.runs().map(Short::new).collect(),
@@ -199,7 +239,7 @@ struct Run<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resolution: Option<Resolution>,
+    resolution: Option<Resolution<'a>>,
     #[serde(skip_serializing_if = "Phases::is_empty")]
     phases_seconds: Phases,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -282,10 +322,18 @@ struct Websocket {
 }
 
 #[derive(Serialize)]
-struct Resolution {
+struct Resolution<'a> {
     elapsed_seconds: f64,
     addresses: Vec<String>,
     used: Option<String>,
+    /// The name server that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    /// The names that the name is an alias of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    name_servers: Vec<&'a str>,
 }
 
 /// The phases that were reached, by name, in their order.
@@ -323,6 +371,8 @@ struct Http<'a> {
     ssl: Option<bool>,
     redirects: u32,
     redirect_chain: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<&'a str>,
     /// A list: a header may be there more than once.
     headers: Vec<Header<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -476,6 +526,17 @@ impl<'a> Run<'a> {
                 elapsed_seconds: seconds(resolution.elapsed),
                 addresses: resolution.addresses.iter().map(ToString::to_string).collect(),
                 used: resolution.chosen.map(|address| address.to_string()),
+                server: resolution.lookup.as_ref().and_then(|lookup| Some(lookup.server?.to_string())),
+                aliases: resolution
+                    .lookup
+                    .iter()
+                    .flat_map(|lookup| lookup.aliases.iter().map(|name| &**name))
+                    .collect(),
+                name_servers: resolution
+                    .lookup
+                    .iter()
+                    .flat_map(|lookup| lookup.name_servers.iter().map(|n| &**n))
+                    .collect(),
             }),
             phases_seconds: phases,
             addresses: run.addresses.iter().map(AtAddress::new).collect(),
@@ -500,6 +561,7 @@ impl<'a> Http<'a> {
             ssl: detail.ssl,
             redirects: detail.redirects,
             redirect_chain: detail.redirect_chain.iter().map(|url| &**url).collect(),
+            proxy: detail.proxy.as_deref(),
             headers: detail.headers.iter().map(|(name, value)| Header { name, value }).collect(),
             body_excerpt: Excerpt::new(&detail.body_excerpt),
         }

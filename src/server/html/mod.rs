@@ -15,6 +15,7 @@ pub(super) use target::page as target_page;
 
 use super::api;
 use super::text::{rfc3339, span};
+use crate::observation::SharedCause;
 use crate::state::{Snapshot, TargetSnapshot, Verdict};
 
 /// More rows make a page that no one reads and that a phone cannot scroll.
@@ -85,6 +86,7 @@ pub(super) fn page(snapshot: &Snapshot, ready: bool) -> String {
         time(Some(snapshot.taken)),
         if ready { "" } else { " Not every target has been observed yet." },
     );
+    causes(&mut out, snapshot);
     if rows.is_empty() {
         out.push_str("<p>The config has no targets.</p>\n");
     } else {
@@ -107,6 +109,30 @@ pub(super) fn page(snapshot: &Snapshot, ready: bool) -> String {
     }
     out.push_str("</body>\n</html>\n");
     out
+}
+
+/// What several targets are down by, the greatest first.
+fn causes(out: &mut String, snapshot: &Snapshot) {
+    let mut causes: Vec<&SharedCause> = Vec::new();
+    for cause in snapshot.targets.iter().filter_map(|target| target.shared_cause.as_deref()) {
+        if causes.iter().all(|known| (known.kind, &known.value) != (cause.kind, &cause.value)) {
+            causes.push(cause);
+        }
+    }
+    causes.sort_by_key(|cause| std::cmp::Reverse(cause.failing));
+    if causes.is_empty() {
+        return;
+    }
+    out.push_str("<ul>\n");
+    for cause in causes {
+        let _ = writeln!(
+            out,
+            "<li><strong>{}</strong> Since {}.</li>",
+            Escaped(&cause.sentence()),
+            time(Some(cause.since))
+        );
+    }
+    out.push_str("</ul>\n");
 }
 
 fn row(out: &mut String, snapshot: &TargetSnapshot, whole: &Snapshot) {
@@ -197,6 +223,21 @@ mod tests {
         assert!(page.contains("tls_expired<br><small>the certificate CN=shop.example.com expired"));
         assert!(page.contains("never"));
         assert!(page.contains("123.0 ms"));
+    }
+
+    #[test]
+    fn a_cause_that_is_shared_comes_before_the_list_and_once() {
+        let mut snapshot = varied();
+        let page_of = |snapshot: &Snapshot| page(snapshot, true);
+        let sentence = "<li><strong>12 of the 13 targets on 192.0.2.0/24 fail, 48 elsewhere do not. It could as well be \
+                        what else they share: label rack=7.</strong> Since <time datetime=";
+        let shown = page_of(&snapshot);
+        assert_eq!(shown.matches(sentence).count(), 1, "{shown}");
+        assert!(shown.find(sentence) < shown.find("<table>"));
+        for target in &mut snapshot.targets {
+            target.shared_cause = None;
+        }
+        assert!(!page_of(&snapshot).contains("<li>"));
     }
 
     #[test]

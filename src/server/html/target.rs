@@ -117,6 +117,10 @@ fn now(out: &mut String, target: &TargetSnapshot, taken: SystemTime) {
             reason.as_label(),
         );
     }
+    if let Some(cause) = &target.shared_cause {
+        let since = time(Some(cause.since));
+        let _ = writeln!(out, "<p><strong>Not alone:</strong> {} Since {since}.</p>", Escaped(&cause.sentence()));
+    }
     if let Some(current) = target.target.maintenance.current(taken) {
         let name = if current.window.name.is_empty() { "Maintenance" } else { &*current.window.name };
         let _ = writeln!(
@@ -482,6 +486,7 @@ mod tests {
             "href=\"../runbooks/tls_expired\"",
             "A network device of our provider is faulty.",
             "some_addresses_fail",
+            "<strong>Not alone:</strong> 12 of the 13 targets on 192.0.2.0/24 fail, 48 elsewhere do not.",
             "First failure of the outage",
             "TLS and certificates",
             "What was otherwise before",

@@ -92,7 +92,7 @@ impl Record {
 }
 
 fn looked_up(out: &mut String, resolution: &Resolution) -> fmt::Result {
-    let Resolution { elapsed, addresses, chosen } = resolution;
+    let Resolution { elapsed, addresses, chosen, lookup: _ } = resolution;
     let found: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let seconds = elapsed.as_secs_f64();
     match chosen {

@@ -17,7 +17,7 @@ use super::recent::Recent;
 use super::timeline::{Timeline, Turn};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::{Notice, Target};
-use crate::observation::{Diagnosis, Observation, Outcome, Reason};
+use crate::observation::{Diagnosis, Observation, Outcome, Reason, SharedCause};
 
 pub use saved::Saved;
 
@@ -25,6 +25,32 @@ pub use saved::Saved;
 pub struct TargetState {
     target: Arc<Target>,
     inner: Mutex<Inner>,
+}
+
+/// What the search for shared causes reads of a target.
+#[derive(Clone, Debug)]
+pub struct View {
+    verdict: Verdict,
+    /// For down: the first failing run.
+    pub since: Option<SystemTime>,
+    failures_in_a_row: u32,
+    pub last_good: Option<Arc<Observation>>,
+    /// The latest failing run; of an earlier outage while the target is up.
+    pub failure: Option<Arc<Observation>>,
+    maintained: bool,
+    pub shared_cause: Option<Arc<SharedCause>>,
+}
+
+impl View {
+    /// Confirmed, and nobody works on it.
+    pub fn is_failing(&self) -> bool {
+        self.verdict == Verdict::Down && !self.maintained
+    }
+
+    /// Without a doubt.
+    pub fn is_good(&self) -> bool {
+        self.verdict == Verdict::Up && self.failures_in_a_row == 0
+    }
 }
 
 /// What a recorded run led to.
@@ -71,6 +97,8 @@ struct Inner {
     clock: Clock,
     /// Of the failing series that goes on.
     diagnosis: Option<Arc<Diagnosis>>,
+    /// What explains the outage, while one lasts.
+    shared_cause: Option<Arc<SharedCause>>,
     changes: Changes,
     timeline: Timeline,
     recent: Recent,
@@ -97,6 +125,7 @@ impl TargetState {
             capsules: Capsules::default(),
             clock: Clock::new(now, SystemTime::now(), target.maintenance.clone()),
             diagnosis: None,
+            shared_cause: None,
             changes: Changes::default(),
             timeline: Timeline::default(),
             recent: Recent::default(),
@@ -135,6 +164,7 @@ impl TargetState {
             capsules: old.capsules.clone(),
             clock: Clock::new(mark, old.clock.wall(mark), target.maintenance.clone()),
             diagnosis: old.diagnosis.clone().filter(|_| confirmed),
+            shared_cause: old.shared_cause.clone().filter(|_| confirmed),
             changes: old.changes.clone(),
             timeline: old.timeline.clone(),
             recent: old.recent.clone(),
@@ -179,6 +209,29 @@ impl TargetState {
         }
     }
 
+    /// What explains that the target is down, or that nothing does. Too late for an outage that is over.
+    pub fn explain(&self, cause: Option<Arc<SharedCause>>) {
+        let mut inner = self.lock();
+        if !inner.retired {
+            inner.shared_cause = cause.filter(|_| inner.verdict == Verdict::Down);
+        }
+    }
+
+    /// As much as the search for shared causes has to know.
+    pub fn view(&self, now: Instant) -> View {
+        let inner = self.lock();
+        let maintenance = &self.target.maintenance;
+        View {
+            verdict: inner.verdict,
+            since: inner.since,
+            failures_in_a_row: inner.failures_in_a_row,
+            last_good: inner.capsules.last_good.clone(),
+            failure: inner.capsules.latest_failure.clone(),
+            maintained: !maintenance.is_empty() && maintenance.current(inner.clock.wall(now)).is_some(),
+            shared_cause: inner.shared_cause.clone(),
+        }
+    }
+
     /// Attaches the operator's words, or takes them away.
     pub fn announce(&self, notice: Option<Arc<Notice>>) {
         self.lock().notice = notice;
@@ -211,6 +264,7 @@ impl TargetState {
             latency: inner.latency.clone(),
             capsules: inner.capsules.clone(),
             diagnosis: inner.diagnosis.clone(),
+            shared_cause: inner.shared_cause.clone(),
             changes: inner.changes.clone(),
             timeline: inner.timeline.clone(),
             recent: inner.recent.clone(),
@@ -273,6 +327,7 @@ impl Inner {
         self.clock.resolve(Account::Up, &mut self.totals);
         self.failures_in_a_row = 0;
         self.diagnosis = None;
+        self.shared_cause = None;
         self.outage_uncounted = false;
         self.capsules.last_good = Some(Arc::clone(run));
         let series = self.series.take();

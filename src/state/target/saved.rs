@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{Inner, TargetState};
 use crate::config::Target;
-use crate::observation::{Diagnosis, Reason};
+use crate::observation::{Diagnosis, Reason, SharedCause};
 use crate::state::changes::Changes;
 use crate::state::clock::Clock;
 use crate::state::recent::Recent;
@@ -36,6 +36,8 @@ pub struct Saved {
     settled: SystemTime,
     capsules: Capsules,
     diagnosis: Option<Arc<Diagnosis>>,
+    #[serde(default)]
+    shared_cause: Option<Arc<SharedCause>>,
     changes: Changes,
     timeline: Timeline,
     recent: Recent,
@@ -89,6 +91,7 @@ impl TargetState {
             settled: clock.wall(mark),
             capsules: inner.capsules.clone(),
             diagnosis: inner.diagnosis.clone().filter(|_| confirmed),
+            shared_cause: inner.shared_cause.clone().filter(|_| confirmed),
             changes: inner.changes.clone(),
             timeline: inner.timeline.clone(),
             recent: inner.recent.clone(),
@@ -125,6 +128,7 @@ impl TargetState {
             inner.since = saved.since;
             inner.failures_in_a_row = saved.failures_in_a_row;
             inner.diagnosis = saved.diagnosis;
+            inner.shared_cause = saved.shared_cause.filter(|_| saved.verdict == Verdict::Down);
             inner.outage_uncounted = saved.outage_uncounted;
         } else if saved.verdict != Verdict::Unknown {
             inner.timeline.push(Turn { time: saved.settled, verdict: Verdict::Unknown, reason: None });

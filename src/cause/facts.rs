@@ -1,0 +1,457 @@
+//! What is known of each target, as numbers: its name, port and labels, and what its last good and its failing run saw.
+//!
+//! A target that cannot be reached still has the facts of its last good run. Of a failing one only those count that can
+//! matter so early: what does not resolve does not fail by its certificate.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::find::{FactId, Trait};
+use crate::config::zoned::literal;
+use crate::config::{ProbeSpec, Target};
+use crate::observation::{CauseKind, Detail, Observation, Reason, Resolution};
+
+/// Longer values are cut: they are labels.
+const MOST_CHARACTERS: usize = 120;
+
+/// When the table has this many facts for each one in use, it is made anew.
+const WASTE: usize = 4;
+const ROOM: usize = 10_000;
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Value {
+    Address(IpAddr),
+    Network(IpAddr),
+    Socket(SocketAddr),
+    Port(u16),
+    Reason(Reason),
+    Text(Arc<str>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Network(address @ IpAddr::V4(_)) => write!(f, "{address}/24"),
+            Self::Network(address @ IpAddr::V6(_)) => write!(f, "{address}/48"),
+            Self::Socket(address) => write!(f, "{address}"),
+            Self::Port(port) => write!(f, "{port}"),
+            Self::Reason(reason) => f.write_str(reason.as_label()),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Every fact that some target has, and what each target has.
+#[derive(Default)]
+pub struct Facts {
+    table: Vec<(CauseKind, Value)>,
+    traits: Vec<Trait>,
+    ids: HashMap<(CauseKind, Value), FactId>,
+    known: HashMap<Box<str>, Known>,
+}
+
+/// What is known of a target. Kept, because most runs see what the one before saw.
+struct Known {
+    target: Arc<Target>,
+    /// Labels that were chosen when it was read.
+    labels: Arc<[String]>,
+    /// By its settings.
+    fixed: Vec<FactId>,
+    good: Option<Seen>,
+    bad: Option<Seen>,
+}
+
+/// What one run saw. Not the run itself, which would then be kept for as long as nothing changes.
+struct Seen {
+    run: (usize, SystemTime),
+    /// What its facts were made of.
+    digest: u64,
+    facts: Box<[FactId]>,
+    classes: u64,
+}
+
+/// How far a run came before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Lookup,
+    Connect,
+    Tls,
+    Answer,
+}
+
+impl Facts {
+    /// Whether something is known of so many targets.
+    pub fn knows(&self, targets: usize) -> bool {
+        self.known.len() >= targets
+    }
+
+    pub fn traits(&self) -> &[Trait] {
+        &self.traits
+    }
+
+    pub fn kind(&self, fact: FactId) -> CauseKind {
+        self.traits[fact as usize].kind
+    }
+
+    /// As a label.
+    pub fn value(&self, fact: FactId) -> Box<str> {
+        sanitised(&self.table[fact as usize].1.to_string())
+    }
+
+    /// Whether the number still stands for it.
+    pub fn is(&self, fact: FactId, kind: CauseKind, value: &str) -> bool {
+        self.table.get(fact as usize).is_some_and(|(of, text)| *of == kind && *sanitised(&text.to_string()) == *value)
+    }
+
+    /// The fact of this kind that reads so.
+    pub fn named(&self, kind: CauseKind, value: &str) -> Option<FactId> {
+        let found = self.table.iter().position(|(of, text)| *of == kind && *sanitised(&text.to_string()) == *value)?;
+        FactId::try_from(found).ok()
+    }
+
+    /// Keeps what is known of these targets, and makes room when most of the table is history. Facts have other numbers
+    /// after that, so it is done between searches.
+    pub fn tidy(&mut self, targets: usize) {
+        if self.table.len() > ROOM + targets * WASTE * 10 || self.known.len() > targets * 2 + ROOM {
+            *self = Self::default();
+        }
+    }
+
+    /// The facts of a good target, ascending, and the classes of failures that it could have had.
+    pub fn of_good(
+        &mut self,
+        target: &Arc<Target>,
+        labels: &Arc<[String]>,
+        run: &Arc<Observation>,
+    ) -> (Vec<FactId>, u64) {
+        self.refresh(target, labels, Some(run), None);
+        let Some(known) = self.known.get(target.name.as_str()) else { return Default::default() };
+        let seen = known.good.as_ref();
+        let facts = known.fixed.iter().chain(seen.map(|seen| &*seen.facts).unwrap_or_default());
+        (sorted(facts.copied().collect()), seen.map_or(0, |seen| seen.classes))
+    }
+
+    /// The facts of a target that fails as `bad` did, ascending.
+    pub fn of_failing(
+        &mut self,
+        target: &Arc<Target>,
+        labels: &Arc<[String]>,
+        good: Option<&Arc<Observation>>,
+        bad: &Arc<Observation>,
+    ) -> Vec<FactId> {
+        self.refresh(target, labels, good, Some(bad));
+        let Some(known) = self.known.get(target.name.as_str()) else { return Vec::new() };
+        let now = known.bad.as_ref().map(|seen| &*seen.facts).unwrap_or_default();
+        let before = known.good.as_ref().map(|seen| &*seen.facts).unwrap_or_default();
+        // Of one kind the failing run's facts, where it came so far.
+        let kind = |fact: &FactId| self.traits[*fact as usize].kind;
+        let mut seen = 0_u32;
+        for fact in now {
+            seen |= 1 << kind(fact) as u32;
+        }
+        // An address has its network, and a name its domain, in one place.
+        let before = before.iter().filter(|fact| seen & (1 << kind(fact) as u32) == 0);
+        let stage = stage(bad);
+        let facts = known.fixed.iter().chain(now).chain(before).filter(|fact| stage_of(kind(fact)) <= stage);
+        sorted(facts.copied().collect())
+    }
+
+    fn refresh(
+        &mut self,
+        target: &Arc<Target>,
+        labels: &Arc<[String]>,
+        good: Option<&Arc<Observation>>,
+        bad: Option<&Arc<Observation>>,
+    ) {
+        let name = target.name.as_str();
+        let mut known = match self.known.remove(name) {
+            Some(known) if Arc::ptr_eq(&known.target, target) && known.labels == *labels => known,
+            _ => {
+                let fixed = self.fixed(target, labels);
+                Known { target: Arc::clone(target), labels: Arc::clone(labels), fixed, good: None, bad: None }
+            }
+        };
+        known.good = good.map(|run| self.seen(known.good.take(), target, run));
+        known.bad = bad.map(|run| self.seen(known.bad.take(), target, run));
+        self.known.insert(name.into(), known);
+    }
+
+    /// What `run` saw: what the one before saw, as a rule.
+    fn seen(&mut self, before: Option<Seen>, target: &Target, run: &Arc<Observation>) -> Seen {
+        // An address may come again, but not with the same start.
+        let id = (Arc::as_ptr(run) as usize, run.started);
+        let digest = match &before {
+            Some(before) if before.run == id => before.digest,
+            _ => digest(run),
+        };
+        if let Some(before) = before
+            && before.digest == digest
+        {
+            return Seen { run: id, ..before };
+        }
+        let mut facts = Vec::new();
+        let mut add = |kind, value| facts.push(self.fact(kind, value));
+        if let Some(Resolution { chosen, lookup, .. }) = &run.resolution {
+            if let Some(address) = chosen {
+                add(CauseKind::Address, Value::Address(*address));
+                add(CauseKind::Network, Value::Network(network(*address)));
+            }
+            if let Some(lookup) = lookup {
+                if let Some(server) = lookup.server {
+                    add(CauseKind::Resolver, Value::Socket(server));
+                }
+                for name in &lookup.aliases {
+                    add(CauseKind::CanonicalName, Value::Text((&**name).into()));
+                    if let Some(domain) = registrable_domain(name) {
+                        add(CauseKind::Domain, Value::Text(domain.into()));
+                    }
+                }
+                for server in &lookup.name_servers {
+                    add(CauseKind::NameServer, Value::Text((&**server).into()));
+                }
+            }
+        }
+        if let Some(leaf) = run.tls.as_ref().and_then(|tls| tls.chain.certificates.first()) {
+            // The serial comes first: what is too long is cut at its end.
+            let certificate = format!("serial {} of {}", leaf.serial, leaf.subject);
+            add(CauseKind::Certificate, Value::Text(certificate.into()));
+            add(CauseKind::Issuer, Value::Text((&*leaf.issuer).into()));
+        }
+        if let Detail::Http(detail) = &run.detail {
+            if let Some(proxy) = &detail.proxy {
+                add(CauseKind::Proxy, Value::Text((&**proxy).into()));
+            }
+            let last = detail.redirect_chain.last().and_then(|url| url::Url::parse(url).ok());
+            if let Some(host) = last.as_ref().and_then(url::Url::host_str)
+                && Some(host) != target.probe.peer().0
+            {
+                add(CauseKind::Host, Value::Text(host.into()));
+            }
+        }
+        if let Some(failure) = run.outcome.failure() {
+            add(CauseKind::Reason, Value::Reason(failure.reason));
+        }
+        Seen { run: id, digest, facts: facts.into(), classes: classes(target, run) }
+    }
+
+    fn fixed(&mut self, target: &Target, labels: &[String]) -> Vec<FactId> {
+        let mut facts = Vec::new();
+        let (host, port) = target.probe.peer();
+        // An address is a fact by itself.
+        if let Some(host) = host.filter(|host| literal(host.trim_matches(['[', ']'])).is_none()) {
+            let host = host.trim_end_matches('.').to_lowercase();
+            if let Some(domain) = registrable_domain(&host) {
+                facts.push(self.fact(CauseKind::Domain, Value::Text(domain.into())));
+            }
+            facts.push(self.fact(CauseKind::CanonicalName, Value::Text(host.into())));
+        }
+        if let Some(port) = port {
+            facts.push(self.fact(CauseKind::Port, Value::Port(port)));
+        }
+        if let (ProbeSpec::Dns { .. }, Some(host)) = (&target.probe, host) {
+            facts.push(self.fact(CauseKind::NameServer, Value::Text(host.into())));
+        }
+        for name in labels {
+            if let Some(value) = target.labels.value(name) {
+                facts.push(self.fact(CauseKind::Label, Value::Text(format!("{name}={value}").into())));
+            }
+        }
+        facts
+    }
+
+    fn fact(&mut self, kind: CauseKind, value: Value) -> FactId {
+        let Self { table, traits, ids, .. } = self;
+        *ids.entry((kind, value)).or_insert_with_key(|(kind, value)| {
+            table.push((*kind, value.clone()));
+            let class = if let Value::Reason(reason) = value { Some(class(*reason)) } else { None };
+            traits.push(Trait { kind: *kind, class });
+            FactId::try_from(table.len() - 1).unwrap_or(FactId::MAX)
+        })
+    }
+}
+
+fn sorted(mut facts: Vec<FactId>) -> Vec<FactId> {
+    facts.sort_unstable();
+    facts.dedup();
+    facts
+}
+
+/// Of everything that facts are made of. Two runs with the same one saw the same.
+fn digest(run: &Observation) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let Some(Resolution { chosen, lookup, .. }) = &run.resolution {
+        chosen.hash(&mut hasher);
+        if let Some(lookup) = lookup {
+            (&lookup.server, &lookup.aliases, &lookup.name_servers).hash(&mut hasher);
+        }
+    }
+    run.tls.is_some().hash(&mut hasher);
+    if let Some(leaf) = run.tls.as_ref().and_then(|tls| tls.chain.certificates.first()) {
+        (&leaf.serial, &leaf.subject, &leaf.issuer).hash(&mut hasher);
+    }
+    if let Detail::Http(detail) = &run.detail {
+        (&detail.proxy, detail.redirect_chain.last()).hash(&mut hasher);
+    }
+    run.outcome.failure().map(|failure| failure.reason).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The /24 of an IPv4 address, the /48 of an IPv6 one.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            [a, b, c, 0].into()
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+/// What somebody can register, by the public suffix list: `example.co.uk` of `www.example.co.uk`.
+pub(crate) fn registrable_domain(name: &str) -> Option<&str> {
+    let name = name.trim_end_matches('.');
+    let domain = psl::domain(name.as_bytes())?;
+    // A name of one label, and what no registry knows, are nobody's.
+    std::str::from_utf8(domain.as_bytes()).ok().filter(|domain| domain.contains('.'))
+}
+
+/// As a label: short, and without what would break a line.
+fn sanitised(text: &str) -> Box<str> {
+    let clean = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    text.chars().map(clean).take(MOST_CHARACTERS).collect::<String>().into()
+}
+
+fn stage(run: &Observation) -> Stage {
+    let Some(failure) = run.outcome.failure() else { return Stage::Answer };
+    let stage = match failure.reason {
+        Reason::DnsNxdomain | Reason::DnsServfail | Reason::DnsTimeout | Reason::DnsNoAddress => Stage::Lookup,
+        Reason::ConnectRefused
+        | Reason::ConnectTimeout
+        | Reason::ConnectUnreachable
+        | Reason::ConnectReset
+        | Reason::IcmpTimeout
+        | Reason::IcmpUnreachable
+        | Reason::ProxyError => Stage::Connect,
+        Reason::TlsHandshake
+        | Reason::TlsTimeout
+        | Reason::TlsExpired
+        | Reason::TlsNotYetValid
+        | Reason::TlsUntrusted
+        | Reason::TlsNameMismatch
+        | Reason::TlsRevoked => Stage::Tls,
+        Reason::RequestTimeout
+        | Reason::ResponseTimeout
+        | Reason::ResponseTruncated
+        | Reason::ProtocolError
+        | Reason::HttpStatus
+        | Reason::HttpRedirect
+        | Reason::HttpVersion
+        | Reason::HeaderMismatch
+        | Reason::BodyMismatch
+        | Reason::BodyTooLarge
+        | Reason::SslRequired
+        | Reason::SslForbidden
+        | Reason::DnsRcode
+        | Reason::DnsAnswerMismatch
+        | Reason::ExpectMismatch
+        | Reason::GrpcStatus
+        | Reason::GrpcNotServing
+        | Reason::TargetForbidden
+        | Reason::Vantage
+        | Reason::Internal => Stage::Answer,
+    };
+    // After a redirect a run is further than its reason says.
+    let redirected = matches!(&run.detail, Detail::Http(detail) if !detail.redirect_chain.is_empty());
+    match (redirected, &run.tls) {
+        (true, _) => Stage::Answer,
+        (false, Some(_)) => stage.max(Stage::Tls),
+        (false, None) => stage,
+    }
+}
+
+/// The first stage at which a fact of the kind can matter.
+fn stage_of(kind: CauseKind) -> Stage {
+    match kind {
+        CauseKind::CanonicalName
+        | CauseKind::Domain
+        | CauseKind::NameServer
+        | CauseKind::Resolver
+        | CauseKind::Label
+        | CauseKind::Reason => Stage::Lookup,
+        CauseKind::Address | CauseKind::Network | CauseKind::Port | CauseKind::Proxy => Stage::Connect,
+        CauseKind::Certificate | CauseKind::Issuer => Stage::Tls,
+        CauseKind::Host => Stage::Answer,
+    }
+}
+
+/// Who could fail so: a bit for each set of reasons that the same good targets could have had.
+const LOOKED_UP: u8 = 0;
+const CONNECTED: u8 = 1;
+const SHOOK_HANDS: u8 = 2;
+const ANSWERED: u8 = 3;
+const HTTP: u8 = 4;
+const DNS: u8 = 5;
+const ICMP: u8 = 6;
+const GRPC: u8 = 7;
+const DIALOGUE: u8 = 8;
+const PROXIED: u8 = 9;
+
+fn class(reason: Reason) -> u8 {
+    match reason {
+        Reason::DnsNxdomain | Reason::DnsServfail | Reason::DnsTimeout | Reason::DnsNoAddress => LOOKED_UP,
+        Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectUnreachable | Reason::ConnectReset => {
+            CONNECTED
+        }
+        Reason::TlsHandshake
+        | Reason::TlsTimeout
+        | Reason::TlsExpired
+        | Reason::TlsNotYetValid
+        | Reason::TlsUntrusted
+        | Reason::TlsNameMismatch
+        | Reason::TlsRevoked => SHOOK_HANDS,
+        Reason::RequestTimeout | Reason::ResponseTimeout | Reason::ResponseTruncated | Reason::ProtocolError => {
+            ANSWERED
+        }
+        Reason::HttpStatus
+        | Reason::HttpRedirect
+        | Reason::HttpVersion
+        | Reason::HeaderMismatch
+        | Reason::BodyMismatch
+        | Reason::BodyTooLarge
+        | Reason::SslRequired
+        | Reason::SslForbidden => HTTP,
+        Reason::DnsRcode | Reason::DnsAnswerMismatch => DNS,
+        Reason::ExpectMismatch => DIALOGUE,
+        Reason::IcmpTimeout | Reason::IcmpUnreachable => ICMP,
+        Reason::GrpcStatus | Reason::GrpcNotServing => GRPC,
+        Reason::ProxyError => PROXIED,
+        Reason::TargetForbidden | Reason::Vantage | Reason::Internal => ANSWERED,
+    }
+}
+
+fn classes(target: &Target, run: &Observation) -> u64 {
+    let (connects, own) = match &target.probe {
+        ProbeSpec::Http { .. } => (true, HTTP),
+        ProbeSpec::Tcp { .. } | ProbeSpec::Unix { .. } | ProbeSpec::Websocket { .. } => (true, DIALOGUE),
+        ProbeSpec::Dns { .. } => (true, DNS),
+        ProbeSpec::Icmp { .. } => (false, ICMP),
+        ProbeSpec::Grpc { .. } => (true, GRPC),
+    };
+    let proxied = matches!(&run.detail, Detail::Http(detail) if detail.proxy.is_some());
+    let looked_up = run.resolution.as_ref().is_some_and(|resolution| resolution.lookup.is_some());
+    let bit = |on: bool, class: u8| u64::from(on) << class;
+    bit(true, own)
+        | bit(connects, CONNECTED)
+        | bit(connects, ANSWERED)
+        | bit(looked_up, LOOKED_UP)
+        | bit(run.tls.is_some(), SHOOK_HANDS)
+        | bit(proxied, PROXIED)
+}
