@@ -8,7 +8,7 @@ use crate::config::probe_endpoint::Modules;
 use crate::config::{self, Config, ConfigErrors, ModuleSettings, ProbeSpec, Problem};
 use crate::probe::{Shared, TargetProber, icmp};
 use crate::state::{State, TargetState};
-use crate::vantage::Vantage;
+use crate::vantage::{Lookups, Vantage};
 
 /// What to load.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub(super) struct Loaded {
     pub(super) config: Arc<Config>,
     pub(super) targets: Vec<Wanted<TargetProber>>,
     pub(super) vantage: Arc<Vantage>,
+    pub(super) lookups: Lookups,
     /// What the probers above share; for those of `/probe` too.
     pub(super) shared: Arc<Shared>,
 }
@@ -98,9 +99,10 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
         }
     }
     config.warnings.extend(missing_privilege(&config));
-    let vantage = Vantage::new(&config.anchors, &shared)
-        .map_err(|error| LoadError::Anchors(format!("anchors: {:#}", anyhow::Error::new(error))))?;
-    Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), shared })
+    let anchors = |error: &anyhow::Error| LoadError::Anchors(format!("anchors: {error:#}"));
+    let vantage = Vantage::new(&config.anchors, &shared).map_err(|error| anchors(&error.into()))?;
+    let lookups = Lookups::new(&config.targets, &config.anchors, &shared).map_err(|error| anchors(&error.into()))?;
+    Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), lookups, shared })
 }
 
 /// ICMP takes privileges, and it is better to hear of them at the start than from the runs. No error: the other targets

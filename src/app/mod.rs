@@ -31,7 +31,7 @@ pub use loading::LoadError;
 
 use crate::cause::{self, Causes};
 use crate::config::{Config, ConfigErrors, ModuleSettings, Target};
-use crate::metrics::{CausesGauge, VantageGauge};
+use crate::metrics::{CausesGauge, ResolverGauge, VantageGauge};
 use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
 use crate::server::{self, External, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, Web};
@@ -79,7 +79,7 @@ struct Running {
     /// The task that writes the state file.
     keeping: JoinSet<Infallible>,
     causes: Causes,
-    /// The task that searches for shared causes.
+    /// The tasks that search for shared causes, and that watch name servers.
     explaining: JoinSet<Infallible>,
     stop: CancellationToken,
 }
@@ -196,6 +196,9 @@ impl App {
         let (vantages, configs) = (vantage.clone(), config.subscribe());
         let gauge = VantageGauge::new(move || Some((configs.borrow().labels.clone(), vantages.get().reaches()?)));
         telemetry.registry.register(Box::new(gauge)).context("cannot register a metric")?;
+        let (lookups, configs) = (vantage.clone(), config.subscribe());
+        let gauge = ResolverGauge::new(move || (configs.borrow().labels.clone(), lookups.lookups().resolvers()));
+        gauge.and_then(|gauge| telemetry.registry.register(Box::new(gauge))).context("cannot register a metric")?;
         let causes = Causes::default();
         let (told, configs) = (causes.clone(), config.subscribe());
         let gauge = CausesGauge::new(move || (configs.borrow().labels.clone(), told.get()));
@@ -312,6 +315,7 @@ impl Running {
             warn!(warning, "The config is good, but may not be what is meant.");
         }
         open_files::check(loaded.targets.len());
+        self.vantage.replace_lookups(loaded.lookups);
         if self.vantage.replace(loaded.vantage) {
             self.lookouts.abort_all();
             let vantage = self.vantage.get();
@@ -344,14 +348,20 @@ impl Running {
         Ok(())
     }
 
-    /// Starts to search for what failing targets share.
+    /// Starts to search for what failing targets share, and to watch name servers that fail.
     fn explain(&mut self) {
+        // Whichever of the two ended, both begin anew.
+        self.explaining.abort_all();
+        self.explaining.spawn(self.vantage.clone().watch_lookups());
         let (causes, state, config) = (self.causes.clone(), self.state.clone(), self.config.subscribe());
         let (vantage, stirred) = (self.vantage.clone(), self.fleet.scheduler.stirred());
         self.explaining.spawn(cause::watch(causes, state, config, vantage, stirred));
     }
 
     fn explaining_ended(&mut self, ended: &tokio::task::JoinError) -> Result<(), Stopped> {
+        if ended.is_cancelled() {
+            return Ok(());
+        }
         self.telemetry.panics.inc();
         error!(error = %ended, "The search for shared causes ended, and is begun anew. This is a bug.");
         self.explain();

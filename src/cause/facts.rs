@@ -14,6 +14,7 @@ use super::find::{FactId, Trait};
 use crate::config::zoned::literal;
 use crate::config::{ProbeSpec, Target};
 use crate::observation::{CauseKind, Detail, Observation, Reason, Resolution};
+use crate::probe::address::registrable_domain;
 
 /// Longer values are cut: they are labels.
 const MOST_CHARACTERS: usize = 120;
@@ -315,14 +316,6 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What somebody can register, by the public suffix list: `example.co.uk` of `www.example.co.uk`.
-pub(crate) fn registrable_domain(name: &str) -> Option<&str> {
-    let name = name.trim_end_matches('.');
-    let domain = psl::domain(name.as_bytes())?;
-    // A name of one label, and what no registry knows, are nobody's.
-    std::str::from_utf8(domain.as_bytes()).ok().filter(|domain| domain.contains('.'))
-}
-
 /// As a label: short, and without what would break a line.
 fn sanitised(text: &str) -> Box<str> {
     let clean = |character: char| if character.is_control() { '\u{fffd}' } else { character };
@@ -366,6 +359,7 @@ fn stage(run: &Observation) -> Stage {
         | Reason::GrpcNotServing
         | Reason::TargetForbidden
         | Reason::Vantage
+        | Reason::Resolver
         | Reason::Internal => Stage::Answer,
     };
     // After a redirect a run is further than its reason says.
@@ -433,7 +427,7 @@ fn class(reason: Reason) -> u8 {
         Reason::IcmpTimeout | Reason::IcmpUnreachable => ICMP,
         Reason::GrpcStatus | Reason::GrpcNotServing => GRPC,
         Reason::ProxyError => PROXIED,
-        Reason::TargetForbidden | Reason::Vantage | Reason::Internal => ANSWERED,
+        Reason::TargetForbidden | Reason::Vantage | Reason::Resolver | Reason::Internal => ANSWERED,
     }
 }
 

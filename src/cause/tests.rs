@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::facts::{Facts, registrable_domain};
+use super::facts::Facts;
 use super::told::{Outcome, SETTLE, Tracker};
 use crate::config::maintenance::{Maintenance, When, Window};
 use crate::config::{HostPort, LabelSet, ProbeSpec, SharedCauseSettings, Target};
@@ -382,21 +382,6 @@ fn facts_of_what_was_never_good_are_those_of_its_failure() {
             "reason=connect_refused"
         ]
     );
-}
-
-#[test]
-fn a_domain_is_what_one_can_register() {
-    for (name, domain) in [
-        ("www.example.co.uk", Some("example.co.uk")),
-        ("example.com", Some("example.com")),
-        ("d111.cloudfront.net", Some("d111.cloudfront.net")),
-        ("a.b.internal.corp", Some("internal.corp")),
-        ("com", None),
-        ("localhost", None),
-        ("", None),
-    ] {
-        assert_eq!(registrable_domain(name), domain, "{name}");
-    }
 }
 
 #[test]

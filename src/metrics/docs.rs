@@ -49,6 +49,8 @@ fn own() -> Vec<(String, String, String, String)> {
     }
     let vantage = super::VantageGauge::new(|| Some((crate::config::LabelSet::default(), true)));
     let _ = telemetry.registry.register(Box::new(vantage));
+    let resolver = super::ResolverGauge::new(|| (crate::config::LabelSet::default(), vec![(String::new(), true)]));
+    let _ = resolver.and_then(|resolver| telemetry.registry.register(Box::new(resolver)));
     let cause = SharedCause {
         kind: CauseKind::Network,
         value: Box::default(),

@@ -622,7 +622,7 @@ pub static FAMILIES: &[Family] = &[
     Family {
         name: "probe_unknown_seconds_total",
         kind: Counter,
-        help: "Seconds in which nothing was known of the target: not confirmed yet, or the exporter was in trouble or cut off.",
+        help: "Seconds in which nothing was known of the target: not confirmed yet, or the exporter was in trouble, cut off or without name servers.",
         labels: &[],
         when: ALWAYS,
         source: Kept(One(kept::unknown_seconds)),

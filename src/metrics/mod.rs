@@ -25,7 +25,7 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use family::{FAMILIES, Family, Kind};
-pub use own::{CausesGauge, TargetCount, VantageGauge};
+pub use own::{CausesGauge, ResolverGauge, TargetCount, VantageGauge};
 pub use page::Page;
 pub use probe_page::probe_page;
 pub use selection::{Selection, SelectionError, Shard};

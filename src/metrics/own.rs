@@ -72,6 +72,46 @@ impl<F: Fn() -> Option<(LabelSet, bool)> + Send + Sync> Collector for VantageGau
     }
 }
 
+/// `probe_resolver_ok` of each resolver, with the labels of the config in force.
+pub struct ResolverGauge<F> {
+    now: F,
+    desc: Desc,
+}
+
+type Resolvers = (LabelSet, Vec<(String, bool)>);
+
+impl<F: Fn() -> Resolvers + Send + Sync> ResolverGauge<F> {
+    /// # Errors
+    /// None in practice: the name is valid.
+    pub fn new(now: F) -> prometheus::Result<Self> {
+        Ok(Self { now, desc: desc("probe_resolver_ok")? })
+    }
+}
+
+impl<F: Fn() -> Resolvers + Send + Sync> Collector for ResolverGauge<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (labels, resolvers) = (self.now)();
+        let help = "Whether lookups through the name servers work (1), or those of unrelated domains fail together (0), so \
+                    that runs which need them are inconclusive.";
+        let opts = Opts::new("probe_resolver_ok", help).const_labels(beside(&labels, &["server"]));
+        let Ok(gauge) = GaugeVec::new(opts, &["server"]) else { return Vec::new() };
+        for (server, ok) in &resolvers {
+            gauge.with_label_values(&[server.as_str()]).set(f64::from(u8::from(*ok)));
+        }
+        if resolvers.is_empty() { Vec::new() } else { gauge.collect() }
+    }
+}
+
+/// Labels of the config, but for those of the family itself, which win.
+fn beside(labels: &LabelSet, own: &[&str]) -> HashMap<String, String> {
+    let labels = labels.iter().filter(|(name, _)| !own.contains(name));
+    labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// The causes that are told, with the labels of the config in force.
 pub struct CausesGauge<F> {
     now: F,
@@ -89,10 +129,7 @@ impl<F: Fn() -> Told + Send + Sync> CausesGauge<F> {
 
     /// Targets by state, and when it began.
     fn gauges(labels: &LabelSet, causes: &[Arc<SharedCause>]) -> prometheus::Result<[GaugeVec; 3]> {
-        let own = ["kind", "value", "state", "tied_kind", "tied_value"];
-        // Its own labels win over those of the config, as everywhere.
-        let labels = labels.iter().filter(|(name, _)| !own.contains(name));
-        let labels: HashMap<String, String> = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let labels = beside(labels, &["kind", "value", "state", "tied_kind", "tied_value"]);
         let gauge = |name: &str, help: &str, own: &[&str]| {
             GaugeVec::new(Opts::new(name, help).const_labels(labels.clone()), own)
         };
@@ -175,6 +212,20 @@ mod tests {
         assert!(registry.gather().is_empty());
         *ok.lock().unwrap() = Some(false);
         assert!(text(&registry.gather()[0]).ends_with("probe_vantage_ok{region=\"eu\"} 0\n"));
+    }
+
+    #[test]
+    fn each_resolver_has_its_gauge() {
+        let registry = prometheus::Registry::new();
+        let labels = LabelSet::new([("region".to_owned(), "eu".to_owned())]).unwrap();
+        let resolvers = vec![("192.0.2.53:53".to_owned(), true), ("192.0.2.54:53,192.0.2.55:53".to_owned(), false)];
+        let gauge = ResolverGauge::new(move || (labels.clone(), resolvers.clone())).unwrap();
+        registry.register(Box::new(gauge)).unwrap();
+        let text = text(&registry.gather()[0]);
+        assert!(text.contains("probe_resolver_ok{region=\"eu\",server=\"192.0.2.53:53\"} 1\n"), "{text}");
+        assert!(text.contains("probe_resolver_ok{region=\"eu\",server=\"192.0.2.54:53,192.0.2.55:53\"} 0\n"), "{text}");
+        let none = ResolverGauge::new(|| (LabelSet::default(), Vec::new())).unwrap();
+        assert!(none.collect().is_empty());
     }
 
     #[test]

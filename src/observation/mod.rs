@@ -177,13 +177,14 @@ reasons! {
     ProxyError "proxy_error" "The proxy could not be used or refused." "The proxy itself: its address, its credentials, its log.";
     TargetForbidden "target_forbidden" "The rules for /probe do not allow what the target's name or a redirect leads to; no scheduled run fails so." "probe_endpoint.allow in the config, and where the name or the redirect leads.";
     Vantage "vantage" "The exporter reached none of its anchors either, so it is most likely cut off; this says nothing about the target." "The exporter's own network, its uplink and its name servers.";
+    Resolver "resolver" "Lookups of unrelated domains through the same name servers failed too; this says nothing about the target." "The name servers that the exporter asks, and the way to them; dns_servers.";
     Internal "internal" "The exporter itself could not run the probe; this says nothing about the target." "The exporter's log, its limit of open files and its load.";
 }
 
 impl Reason {
     /// True when the run says nothing about the target, so it must not count against it.
     pub fn is_inconclusive(self) -> bool {
-        matches!(self, Self::Internal | Self::Vantage)
+        matches!(self, Self::Internal | Self::Vantage | Self::Resolver)
     }
 
     /// Whether the name of the target gave no address.
@@ -235,6 +236,7 @@ impl Reason {
             | Self::IcmpUnreachable
             | Self::ProxyError
             | Self::Vantage
+            | Self::Resolver
             | Self::Internal => true,
             Self::DnsNoAddress
             | Self::TlsHandshake
@@ -361,6 +363,6 @@ mod tests {
             assert!(seen.insert(label), "{label} twice");
             assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{label}");
         }
-        assert_eq!(seen.len(), 38);
+        assert_eq!(seen.len(), 39);
     }
 }

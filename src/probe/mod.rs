@@ -29,7 +29,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::config::ProbeSpec;
+use crate::config::zoned::literal;
+use crate::config::{DnsServers, IpPreference, ProbeSpec};
 use crate::observation::{Diagnosis, Observation};
 
 /// The scheduler's view of a prober; tests implement it with a script.
@@ -66,6 +67,14 @@ pub struct Shared {
     pub resolvers: address::Resolvers,
     pub clients: http::Clients,
     pub icmp: icmp::Sockets,
+}
+
+/// The name that a run looks up itself, through which servers, and for which family; none where there is an address, or
+/// a proxy that looks it up.
+pub fn looked_up(spec: &ProbeSpec) -> Option<(&str, &DnsServers, IpPreference)> {
+    let place::Place { host, servers, ip, .. } = place::place(spec)?;
+    let bare = host.trim_matches(['[', ']']);
+    literal(bare).is_none().then_some((bare, servers, ip))
 }
 
 #[derive(Debug, thiserror::Error)]

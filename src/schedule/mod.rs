@@ -43,7 +43,7 @@ struct Common {
     /// Every grid is counted from here, so that a target's ticks do not move when its loop starts anew.
     epoch: Instant,
     telemetry: Arc<Telemetry>,
-    /// Excuses what is our own network's fault.
+    /// Excuses what is our own network's fault, or our name servers'.
     vantage: CurrentVantage,
     /// Told of each change of a verdict: one for whoever writes them down, one for whoever explains them.
     turned: Arc<Notify>,
@@ -137,8 +137,9 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
         let run = beside(run(probe, timeout, lag, telemetry), &mut diagnosis, state);
         let mut observation = Box::pin(run).await;
         if !observation.outcome.is_up() {
-            observation = Box::pin(common.vantage.get().excuse(observation, started)).await;
+            observation = Box::pin(common.vantage.excuse(state.target(), observation, started)).await;
         }
+        common.vantage.note(state.target(), &observation);
         let ended = Instant::now();
         let recorded = state.record(observation, ended);
         log(state, &recorded, due.kind);

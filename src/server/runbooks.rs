@@ -41,6 +41,7 @@ runbooks! {
     "proxy_error"
     "reload-failed"
     "request_timeout"
+    "resolver"
     "response_timeout"
     "response_truncated"
     "ssl_forbidden"

@@ -506,15 +506,16 @@ fn a_target_without_windows_says_nothing_of_maintenance() {
 
 #[test]
 fn what_happens_while_we_are_cut_off_is_unknown_and_changes_no_verdict() {
-    for before in [up(), down(REFUSED)] {
+    let pairs = [Reason::Vantage, Reason::Resolver].map(|reason| [(reason, up()), (reason, down(REFUSED))]);
+    for (reason, before) in pairs.into_iter().flatten() {
         let bench = Bench::new(1);
         bench.run(0, before);
         let verdict = bench.at(1).verdict;
         for second in [10, 20] {
-            assert_eq!(bench.run(second, down(Reason::Vantage)).change, None);
+            assert_eq!(bench.run(second, down(reason)).change, None);
         }
         let snapshot = bench.at(30);
         assert_eq!((snapshot.verdict, snapshot.totals.unknown), (verdict, 20 * S));
-        assert_eq!(snapshot.last.unwrap().outcome.failure().unwrap().reason, Reason::Vantage);
+        assert_eq!(snapshot.last.unwrap().outcome.failure().unwrap().reason, reason);
     }
 }

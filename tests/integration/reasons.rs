@@ -11,7 +11,7 @@ use crate::support::exporter::Setup;
 use crate::support::peer::{self, End, dns, http, tcp};
 use crate::support::pki::{self, Authority};
 
-/// Reasons that other tests show: those of the other probers, and `vantage`.
+/// Reasons that other tests show: those of the other probers, `vantage` and `resolver`.
 const ELSEWHERE: &[Reason] = &[
     Reason::DnsRcode,
     Reason::DnsAnswerMismatch,
@@ -21,6 +21,7 @@ const ELSEWHERE: &[Reason] = &[
     Reason::GrpcNotServing,
     Reason::TargetForbidden,
     Reason::Vantage,
+    Reason::Resolver,
 ];
 
 /// Targets, with what each has to say, and the peers that they need.

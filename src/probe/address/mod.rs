@@ -6,6 +6,7 @@
 //! at the same time share one lookup, servers are picked by past statistics, and a busy connection fails the query.
 //! It also leaves its UDP sockets unconnected, so that a name server which is not running looks like a silent one.
 
+mod domain;
 mod scope;
 mod stub;
 mod system;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use hickory_resolver::proto::rr::Name;
 use tokio::time::Instant;
 
+pub(crate) use self::domain::registrable_domain;
 pub(crate) use self::scope::admit;
 pub use self::scope::{Admit, Pin, Scope};
 use self::stub::LookupError;

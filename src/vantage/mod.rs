@@ -2,6 +2,9 @@
 //!
 //! Anchors are asked when a target's run fails in a way that our own network could explain, and now and then besides,
 //! for the gauge. One check serves all who wait for it, so that a thousand targets that fail at once cost one.
+//! `lookups` says the same of the name servers.
+
+mod lookups;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,7 +17,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::config::Anchor;
+use self::lookups::is_of_servers;
+pub use self::lookups::{Answer, LookUp, Lookups};
+use crate::config::{Anchor, Target};
 use crate::observation::{Failure, Observation, Outcome, Reason};
 use crate::probe::{Probe, Prober, ProberError, Shared};
 
@@ -33,23 +38,64 @@ pub struct Vantage<P = Prober> {
 
 /// The vantage of the config in force. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct CurrentVantage(Arc<RwLock<Arc<Vantage>>>);
+pub struct CurrentVantage(Arc<Current>);
+
+struct Current {
+    vantage: RwLock<Arc<Vantage>>,
+    lookups: RwLock<Arc<Lookups>>,
+}
 
 impl Default for CurrentVantage {
-    /// Without anchors.
+    /// Without anchors, and without names.
     fn default() -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(Vantage::with(Vec::new())))))
+        let vantage = RwLock::new(Arc::new(Vantage::with(Vec::new())));
+        Self(Arc::new(Current { vantage, lookups: RwLock::default() }))
     }
 }
 
 impl CurrentVantage {
     pub fn get(&self) -> Arc<Vantage> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.vantage.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn lookups(&self) -> Arc<Lookups> {
+        Arc::clone(&self.0.lookups.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was known of resolvers that stay is known of them still.
+    pub fn replace_lookups(&self, lookups: Lookups) {
+        let mut current = self.0.lookups.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(lookups.after(&current));
+    }
+
+    /// The observation, or the failure of a run while we were cut off or our name servers failed. `began` is the start
+    /// of the run.
+    pub async fn excuse(&self, target: &Target, observation: Observation, began: Instant) -> Observation {
+        let (vantage, lookups) = (self.get(), self.lookups());
+        let of_servers = observation.outcome.failure().is_some_and(|failure| is_of_servers(failure.reason));
+        // Anchors that are reached without a name say more than names: with them, all is gone.
+        if !of_servers || vantage.is_cut_off_beyond_names(began).await {
+            return vantage.excuse(observation, began).await;
+        }
+        let observation = lookups.excuse(target, observation, began).await;
+        vantage.excuse(observation, began).await
+    }
+
+    /// What a run that counts says of its target's name.
+    pub fn note(&self, target: &Target, observation: &Observation) {
+        self.lookups().note(target, observation);
+    }
+
+    /// Asks name servers that fail until they do not, for ever. For a task of its own.
+    pub async fn watch_lookups(self) -> Infallible {
+        loop {
+            self.lookups().worry().await;
+        }
     }
 
     /// Whether the vantage changed: one with the same anchors stays, and what it has seen with it.
     pub fn replace(&self, vantage: Arc<Vantage>) -> bool {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.vantage.write().unwrap_or_else(PoisonError::into_inner);
         let names = |vantage: &Vantage| vantage.anchors.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         if names(&current) == names(&vantage) {
             return false;
@@ -63,6 +109,8 @@ impl CurrentVantage {
 struct Check {
     began: Instant,
     cut_off: bool,
+    /// No anchor was found by its name; that says nothing of the rest of the network.
+    by_name: bool,
 }
 
 const UNSEEN: u8 = 0;
@@ -94,21 +142,31 @@ impl<P: Probe> Vantage<P> {
 
     /// Whether no anchor answers, by a check that began at `since` or later.
     pub async fn is_cut_off(&self, since: Instant) -> bool {
+        self.check(since).await.is_some_and(|check| check.cut_off)
+    }
+
+    /// Whether no anchor answers, and not for want of a name alone.
+    async fn is_cut_off_beyond_names(&self, since: Instant) -> bool {
+        self.check(since).await.is_some_and(|check| check.cut_off && !check.by_name)
+    }
+
+    /// `None` without anchors.
+    async fn check(&self, since: Instant) -> Option<Check> {
         if self.anchors.is_empty() {
-            return false;
+            return None;
         }
         // Held across the check on purpose: whoever waits for it is served by its result.
         let mut last = self.last.lock().await;
         if let Some(check) = *last
             && check.began >= since
         {
-            return check.cut_off;
+            return Some(check);
         }
         let began = Instant::now();
-        let cut_off = !self.any_answers().await;
-        *last = Some(Check { began, cut_off });
+        let (cut_off, by_name) = self.ask().await;
+        *last = Some(Check { began, cut_off, by_name });
         self.note(cut_off);
-        cut_off
+        *last
     }
 
     /// Asks now and then, for ever. For a task of its own.
@@ -134,20 +192,22 @@ impl<P: Probe> Vantage<P> {
         observation
     }
 
-    /// All are asked at once; the first answer is enough.
-    async fn any_answers(&self) -> bool {
+    /// Whether none answers, and whether all of them for want of a name. All are asked at once; the first answer is
+    /// enough.
+    async fn ask(&self) -> (bool, bool) {
         let deadline = Instant::now() + Anchor::TIMEOUT;
         let mut runs: FuturesUnordered<_> = self.anchors.iter().map(|(_, anchor)| anchor.run(deadline)).collect();
+        let mut by_name = true;
         while let Some(run) = runs.next().await {
             // What an anchor says is no matter, as long as something does. A run that we ourselves could not make is
             // no witness against the network.
             match run.outcome.failure() {
-                None => return true,
-                Some(failure) if !failure.reason.may_be_ours() => return true,
-                Some(_) => {}
+                None => return (false, false),
+                Some(failure) if !failure.reason.may_be_ours() => return (false, false),
+                Some(failure) => by_name &= failure.reason.is_name_resolution(),
             }
         }
-        false
+        (true, by_name)
     }
 
     fn note(&self, cut_off: bool) {
@@ -176,6 +236,7 @@ mod tests {
     struct Scripted {
         answers: AtomicBool,
         refuses: AtomicBool,
+        nameless: AtomicBool,
         asked: AtomicUsize,
     }
 
@@ -187,6 +248,8 @@ mod tests {
                 up()
             } else if self.refuses.load(Ordering::Relaxed) {
                 down(Reason::HttpStatus)
+            } else if self.nameless.load(Ordering::Relaxed) {
+                down(Reason::DnsTimeout)
             } else {
                 down(Reason::ConnectTimeout)
             }
@@ -239,6 +302,18 @@ mod tests {
         assert!(vantage.excuse(up(), began).await.outcome.is_up());
         assert_eq!(anchors[0].asked.load(Ordering::Relaxed), 0);
         assert!(Reason::ConnectTimeout.may_be_ours() && !Reason::HttpStatus.may_be_ours());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn anchors_that_only_lack_their_names_say_nothing_of_the_network() {
+        let (vantage, anchors) = vantage(2);
+        anchors[0].nameless.store(true, Ordering::Relaxed);
+        assert!(vantage.is_cut_off_beyond_names(Instant::now()).await, "one fails at its address");
+        anchors[1].nameless.store(true, Ordering::Relaxed);
+        assert!(!vantage.is_cut_off_beyond_names(Instant::now()).await);
+        assert!(vantage.is_cut_off(Instant::now()).await, "but still, none answers");
+        anchors[1].answers.store(true, Ordering::Relaxed);
+        assert!(!vantage.is_cut_off_beyond_names(Instant::now()).await);
     }
 
     #[tokio::test(start_paused = true)]
