@@ -43,6 +43,15 @@ fn run(number: u32, started: SystemTime, outcome: Outcome) -> Observation {
         not_after: 0,
     };
     let chain = Chain { certificates: Box::new([certificate]), earliest_expiry: None };
+    // What times out has shown no certificate.
+    let shown = outcome.is_up().then_some(TlsSession {
+        version: None,
+        cipher: None,
+        chain: Arc::new(chain),
+        last_chain_expiry: None,
+        verify_error: None,
+        skipped_error: None,
+    });
     Observation {
         started,
         elapsed: Duration::from_millis(20),
@@ -54,14 +63,7 @@ fn run(number: u32, started: SystemTime, outcome: Outcome) -> Observation {
             chosen: Some(address),
             lookup: Some(Box::new(lookup)),
         }),
-        tls: Some(TlsSession {
-            version: None,
-            cipher: None,
-            chain: Arc::new(chain),
-            last_chain_expiry: None,
-            verify_error: None,
-            skipped_error: None,
-        }),
+        tls: shown,
         detail: Detail::None,
         addresses: Box::default(),
     }

@@ -8,7 +8,6 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::find::{FactId, Trait};
 use crate::config::zoned::literal;
@@ -53,7 +52,8 @@ pub struct Facts {
     table: Vec<(CauseKind, Value)>,
     traits: Vec<Trait>,
     ids: HashMap<(CauseKind, Value), FactId>,
-    known: HashMap<Box<str>, Known>,
+    /// By the place of the target.
+    known: Vec<Option<Known>>,
 }
 
 /// What is known of a target. Kept, because most runs see what the one before saw.
@@ -65,14 +65,17 @@ struct Known {
     fixed: Vec<FactId>,
     good: Option<Seen>,
     bad: Option<Seen>,
+    /// What follows from all of them.
+    facts: Arc<[FactId]>,
 }
 
 /// What one run saw. Not the run itself, which would then be kept for as long as nothing changes.
 struct Seen {
-    run: (usize, SystemTime),
-    /// What its facts were made of.
-    digest: u64,
-    facts: Box<[FactId]>,
+    /// What its facts were made of: those of the lookup, and all.
+    digests: [u64; 2],
+    /// The first so many are those of the lookup.
+    looked_up: usize,
+    facts: Arc<[FactId]>,
     classes: u64,
 }
 
@@ -86,11 +89,6 @@ enum Stage {
 }
 
 impl Facts {
-    /// Whether something is known of so many targets.
-    pub fn knows(&self, targets: usize) -> bool {
-        self.known.len() >= targets
-    }
-
     pub fn traits(&self) -> &[Trait] {
         &self.traits
     }
@@ -118,105 +116,72 @@ impl Facts {
     /// Keeps what is known of these targets, and makes room when most of the table is history. Facts have other numbers
     /// after that, so it is done between searches.
     pub fn tidy(&mut self, targets: usize) {
-        if self.table.len() > ROOM + targets * WASTE * 10 || self.known.len() > targets * 2 + ROOM {
+        if self.table.len() > ROOM + targets * WASTE * 10 {
             *self = Self::default();
         }
+        self.known.resize_with(targets, || None);
     }
 
-    /// The facts of a good target, ascending, and the classes of failures that it could have had.
-    pub fn of_good(
+    /// The facts of the target at this place, ascending, and the classes of failures that it could have had. With the run
+    /// that it fails by, if it does.
+    pub fn of(
         &mut self,
-        target: &Arc<Target>,
-        labels: &Arc<[String]>,
-        run: &Arc<Observation>,
-    ) -> (Vec<FactId>, u64) {
-        self.refresh(target, labels, Some(run), None);
-        let Some(known) = self.known.get(target.name.as_str()) else { return Default::default() };
-        let seen = known.good.as_ref();
-        let facts = known.fixed.iter().chain(seen.map(|seen| &*seen.facts).unwrap_or_default());
-        (sorted(facts.copied().collect()), seen.map_or(0, |seen| seen.classes))
-    }
-
-    /// The facts of a target that fails as `bad` did, ascending.
-    pub fn of_failing(
-        &mut self,
-        target: &Arc<Target>,
-        labels: &Arc<[String]>,
-        good: Option<&Arc<Observation>>,
-        bad: &Arc<Observation>,
-    ) -> Vec<FactId> {
-        self.refresh(target, labels, good, Some(bad));
-        let Some(known) = self.known.get(target.name.as_str()) else { return Vec::new() };
-        let now = known.bad.as_ref().map(|seen| &*seen.facts).unwrap_or_default();
-        let before = known.good.as_ref().map(|seen| &*seen.facts).unwrap_or_default();
-        // Of one kind the failing run's facts, where it came so far.
-        let kind = |fact: &FactId| self.traits[*fact as usize].kind;
-        let mut seen = 0_u32;
-        for fact in now {
-            seen |= 1 << kind(fact) as u32;
-        }
-        // An address has its network, and a name its domain, in one place.
-        let before = before.iter().filter(|fact| seen & (1 << kind(fact) as u32) == 0);
-        let stage = stage(bad);
-        let facts = known.fixed.iter().chain(now).chain(before).filter(|fact| stage_of(kind(fact)) <= stage);
-        sorted(facts.copied().collect())
-    }
-
-    fn refresh(
-        &mut self,
+        place: usize,
         target: &Arc<Target>,
         labels: &Arc<[String]>,
         good: Option<&Arc<Observation>>,
         bad: Option<&Arc<Observation>>,
-    ) {
-        let name = target.name.as_str();
-        let mut known = match self.known.remove(name) {
-            Some(known) if Arc::ptr_eq(&known.target, target) && known.labels == *labels => known,
-            _ => {
-                let fixed = self.fixed(target, labels);
-                Known { target: Arc::clone(target), labels: Arc::clone(labels), fixed, good: None, bad: None }
-            }
+    ) -> (Arc<[FactId]>, u64) {
+        if self.known.len() <= place {
+            self.known.resize_with(place + 1, || None);
+        }
+        let before = self.known[place].take();
+        let before = before.filter(|known| Arc::ptr_eq(&known.target, target) && known.labels == *labels);
+        let (target, labels) = (Arc::clone(target), Arc::clone(labels));
+        let (fixed, good_before, bad_before, facts) = match before {
+            Some(Known { fixed, good, bad, facts, .. }) => (fixed, good, bad, Some(facts)),
+            None => (self.fixed(&target, &labels), None, None, None),
         };
-        known.good = good.map(|run| self.seen(known.good.take(), target, run));
-        known.bad = bad.map(|run| self.seen(known.bad.take(), target, run));
-        self.known.insert(name.into(), known);
+        let digest = |seen: &Option<Seen>| seen.as_ref().map(|seen| seen.digests);
+        let then = (digest(&good_before), digest(&bad_before));
+        let good = good.map(|run| self.seen(good_before, None, &target, run));
+        let stage = bad.map(|run| stage(run));
+        let bad = bad.map(|run| self.seen(bad_before, good.as_ref(), &target, run));
+        // The stage follows from what the digest is made of.
+        let facts = facts.filter(|_| then == (digest(&good), digest(&bad)));
+        let facts = facts.unwrap_or_else(|| self.combine(&fixed, good.as_ref(), bad.as_ref().zip(stage)));
+        let classes = good.as_ref().map_or(0, |seen| seen.classes);
+        self.known[place] = Some(Known { target, labels, fixed, good, bad, facts: Arc::clone(&facts) });
+        (facts, classes)
     }
 
-    /// What `run` saw: what the one before saw, as a rule.
-    fn seen(&mut self, before: Option<Seen>, target: &Target, run: &Arc<Observation>) -> Seen {
-        // An address may come again, but not with the same start.
-        let id = (Arc::as_ptr(run) as usize, run.started);
-        let digest = match &before {
-            Some(before) if before.run == id => before.digest,
-            _ => digest(run),
-        };
-        if let Some(before) = before
-            && before.digest == digest
-        {
-            return Seen { run: id, ..before };
+    fn combine(&self, fixed: &[FactId], good: Option<&Seen>, bad: Option<(&Seen, Stage)>) -> Arc<[FactId]> {
+        let before = good.map(|seen| &*seen.facts).unwrap_or_default();
+        let Some((now, stage)) = bad else { return sorted(fixed.iter().chain(before).copied().collect()) };
+        // Of one kind the failing run's facts, where it came so far.
+        let kind = |fact: &FactId| self.traits[*fact as usize].kind;
+        let seen = now.facts.iter().fold(0_u32, |seen, fact| seen | 1 << kind(fact) as u32);
+        let before = before.iter().filter(|fact| seen & (1 << kind(fact) as u32) == 0);
+        let facts = fixed.iter().chain(now.facts.iter()).chain(before).filter(|fact| stage_of(kind(fact)) <= stage);
+        sorted(facts.copied().collect())
+    }
+
+    /// What `run` saw: what the one before saw, as a rule. `other` is another run of the target.
+    fn seen(&mut self, before: Option<Seen>, other: Option<&Seen>, target: &Target, run: &Observation) -> Seen {
+        let digests = digests(run);
+        if let Some(before) = before.filter(|before| before.digests == digests) {
+            return before;
         }
         let mut facts = Vec::new();
-        let mut add = |kind, value| facts.push(self.fact(kind, value));
-        if let Some(Resolution { chosen, lookup, .. }) = &run.resolution {
-            if let Some(address) = chosen {
-                add(CauseKind::Address, Value::Address(*address));
-                add(CauseKind::Network, Value::Network(network(*address)));
-            }
-            if let Some(lookup) = lookup {
-                if let Some(server) = lookup.server {
-                    add(CauseKind::Resolver, Value::Socket(server));
-                }
-                for name in &lookup.aliases {
-                    add(CauseKind::CanonicalName, Value::Text((&**name).into()));
-                    if let Some(domain) = registrable_domain(name) {
-                        add(CauseKind::Domain, Value::Text(domain.into()));
-                    }
-                }
-                for server in &lookup.name_servers {
-                    add(CauseKind::NameServer, Value::Text((&**server).into()));
-                }
-            }
+        // A name that fails was looked up as before, as a rule.
+        let same = other.filter(|other| other.digests[0] == digests[0]);
+        if let Some(other) = same {
+            facts.extend_from_slice(&other.facts[..other.looked_up]);
+        } else if let Some(resolution) = &run.resolution {
+            self.resolved(resolution, &mut facts);
         }
+        let looked_up = facts.len();
+        let mut add = |kind, value| facts.push(self.fact(kind, value));
         if let Some(leaf) = run.tls.as_ref().and_then(|tls| tls.chain.certificates.first()) {
             // The serial comes first: what is too long is cut at its end.
             let certificate = format!("serial {} of {}", leaf.serial, leaf.subject);
@@ -237,7 +202,30 @@ impl Facts {
         if let Some(failure) = run.outcome.failure() {
             add(CauseKind::Reason, Value::Reason(failure.reason));
         }
-        Seen { run: id, digest, facts: facts.into(), classes: classes(target, run) }
+        Seen { digests, looked_up, facts: facts.into(), classes: classes(target, run) }
+    }
+
+    fn resolved(&mut self, resolution: &Resolution, facts: &mut Vec<FactId>) {
+        let Resolution { chosen, lookup, .. } = resolution;
+        let mut add = |kind, value| facts.push(self.fact(kind, value));
+        if let Some(address) = chosen {
+            add(CauseKind::Address, Value::Address(*address));
+            add(CauseKind::Network, Value::Network(network(*address)));
+        }
+        if let Some(lookup) = lookup {
+            if let Some(server) = lookup.server {
+                add(CauseKind::Resolver, Value::Socket(server));
+            }
+            for name in &lookup.aliases {
+                add(CauseKind::CanonicalName, Value::Text((&**name).into()));
+                if let Some(domain) = registrable_domain(name) {
+                    add(CauseKind::Domain, Value::Text(domain.into()));
+                }
+            }
+            for server in &lookup.name_servers {
+                add(CauseKind::NameServer, Value::Text((&**server).into()));
+            }
+        }
     }
 
     fn fixed(&mut self, target: &Target, labels: &[String]) -> Vec<FactId> {
@@ -276,14 +264,14 @@ impl Facts {
     }
 }
 
-fn sorted(mut facts: Vec<FactId>) -> Vec<FactId> {
+fn sorted(mut facts: Vec<FactId>) -> Arc<[FactId]> {
     facts.sort_unstable();
     facts.dedup();
-    facts
+    facts.into()
 }
 
-/// Of everything that facts are made of. Two runs with the same one saw the same.
-fn digest(run: &Observation) -> u64 {
+/// Of everything that facts are made of: what the lookup said, and all. Runs with the same ones saw the same.
+fn digests(run: &Observation) -> [u64; 2] {
     let mut hasher = DefaultHasher::new();
     if let Some(Resolution { chosen, lookup, .. }) = &run.resolution {
         chosen.hash(&mut hasher);
@@ -291,6 +279,7 @@ fn digest(run: &Observation) -> u64 {
             (&lookup.server, &lookup.aliases, &lookup.name_servers).hash(&mut hasher);
         }
     }
+    let of_lookup = hasher.finish();
     run.tls.is_some().hash(&mut hasher);
     if let Some(leaf) = run.tls.as_ref().and_then(|tls| tls.chain.certificates.first()) {
         (&leaf.serial, &leaf.subject, &leaf.issuer).hash(&mut hasher);
@@ -299,7 +288,7 @@ fn digest(run: &Observation) -> u64 {
         (&detail.proxy, detail.redirect_chain.last()).hash(&mut hasher);
     }
     run.outcome.failure().map(|failure| failure.reason).hash(&mut hasher);
-    hasher.finish()
+    [of_lookup, hasher.finish()]
 }
 
 /// The /24 of an IPv4 address, the /48 of an IPv6 one.

@@ -332,7 +332,7 @@ const ALL: [&str; 15] = [
 #[test]
 fn a_good_run_gives_every_fact() {
     let (mut facts, labels) = (Facts::default(), Arc::from(["rack".to_owned()]));
-    let (ids, classes) = facts.of_good(&shop(), &labels, &Arc::new(whole_run()));
+    let (ids, classes) = facts.of(0, &shop(), &labels, Some(&Arc::new(whole_run())), None);
     assert_eq!(text_facts(&facts, &ids), ALL[..14]);
     assert_ne!(classes, 0);
     assert!(ids.is_sorted());
@@ -344,7 +344,7 @@ fn a_failing_target_has_the_facts_that_can_matter_so_early() {
     let good = Arc::new(whole_run());
     let facts_of = |bad: Observation| {
         let mut facts = Facts::default();
-        let ids = facts.of_failing(&shop(), &labels, Some(&good), &Arc::new(bad));
+        let (ids, _) = facts.of(0, &shop(), &labels, Some(&good), Some(&Arc::new(bad)));
         text_facts(&facts, &ids)
     };
     let without = |kinds: &[&str], reason: &str| {
@@ -367,10 +367,32 @@ fn a_failing_target_has_the_facts_that_can_matter_so_early() {
 }
 
 #[test]
+fn facts_follow_what_a_target_sees_from_run_to_run() {
+    let (mut facts, labels, shop) = (Facts::default(), Arc::default(), shop());
+    let mut look = |good: Option<Observation>, bad: Option<Observation>| {
+        let (good, bad) = (good.map(Arc::new), bad.map(Arc::new));
+        let (ids, _) = facts.of(0, &shop, &labels, good.as_ref(), bad.as_ref());
+        text_facts(&facts, &ids)
+    };
+    let address = |of: &[String]| of.iter().find(|fact| fact.starts_with("address=")).cloned();
+    let first = look(Some(whole_run()), None);
+    assert_eq!(look(Some(whole_run()), None), first);
+    // The same lookup, but no handshake any more.
+    let failing = Observation { tls: None, ..Observation { outcome: down(Reason::TlsTimeout).outcome, ..whole_run() } };
+    let failed = look(Some(whole_run()), Some(failing));
+    assert!(failed.contains(&ALL[3].to_owned()) && failed.contains(&"reason=tls_timeout".to_owned()), "{failed:?}");
+    let moved = look(Some(whole_run()), Some(at("192.0.2.7", down(Reason::ConnectTimeout))));
+    assert_eq!(address(&moved).as_deref(), Some("address=192.0.2.7"));
+    let back = look(Some(at("192.0.2.8", up())), None);
+    assert_eq!(address(&back).as_deref(), Some("address=192.0.2.8"));
+    assert_eq!(look(Some(whole_run()), None), first);
+}
+
+#[test]
 fn facts_of_what_was_never_good_are_those_of_its_failure() {
     let mut facts = Facts::default();
     let bad = Arc::new(at("192.0.2.7", down(Reason::ConnectRefused)));
-    let ids = facts.of_failing(&shop(), &Arc::default(), None, &bad);
+    let (ids, _) = facts.of(0, &shop(), &Arc::default(), None, Some(&bad));
     assert_eq!(
         text_facts(&facts, &ids),
         [
@@ -389,7 +411,7 @@ fn values_are_short_and_one_line() {
     let mut target = Arc::into_inner(shop()).unwrap();
     target.labels = LabelSet::new([("rack".to_owned(), format!("a\n{}", "\u{e9}".repeat(500)))]).unwrap();
     let mut facts = Facts::default();
-    let (ids, _) = facts.of_good(&Arc::new(target), &Arc::from(["rack".to_owned()]), &Arc::new(up()));
+    let (ids, _) = facts.of(0, &Arc::new(target), &Arc::from(["rack".to_owned()]), Some(&Arc::new(up())), None);
     let label = ids.iter().find(|id| facts.kind(**id) == CauseKind::Label).unwrap();
     let value = facts.value(*label);
     assert!(value.starts_with("rack=a\u{fffd}\u{e9}") && value.chars().count() == 120, "{value}");

@@ -29,6 +29,8 @@ pub struct Tracker {
     labels: Arc<[String]>,
     /// Whether what an earlier process told was taken up.
     began: bool,
+    /// Targets of the last search that looked at facts. While all is calm none does, once they are known.
+    swept: usize,
 }
 
 /// What a search led to.
@@ -51,7 +53,7 @@ struct Told {
 struct Entry<'a> {
     state: &'a TargetState,
     standing: Standing,
-    facts: Vec<FactId>,
+    facts: Arc<[FactId]>,
     classes: u64,
     /// The cause that explains it, of those told.
     explained: Option<usize>,
@@ -91,13 +93,15 @@ impl Tracker {
         let views: Vec<View> = states.iter().map(|state| state.view(now)).collect();
         let down = views.iter().filter(|view| view.is_failing()).count();
         let calm = self.told.is_empty() && down < thresholds.min_targets;
-        if calm && self.facts.knows(states.len()) && views.iter().all(|view| view.shared_cause.is_none()) {
+        if calm && self.swept >= states.len() && views.iter().all(|view| view.shared_cause.is_none()) {
             self.seen.clear();
             return Outcome::default();
         }
+        self.swept = states.len();
         self.facts.tidy(states.len());
+        let places = states.iter().zip(&views).enumerate();
         let mut entries: Vec<Entry<'_>> =
-            states.iter().zip(&views).filter_map(|(state, view)| self.entry(state, view)).collect();
+            places.filter_map(|(place, (state, view))| self.entry(place, state, view)).collect();
         self.take_up(&views);
         self.update(&mut entries, thresholds.max_causes);
         self.search(&mut entries, witnesses, &thresholds, now);
@@ -127,7 +131,7 @@ impl Tracker {
     }
 
     /// `None` for a target that says nothing now.
-    fn entry<'a>(&mut self, state: &'a Arc<TargetState>, view: &View) -> Option<Entry<'a>> {
+    fn entry<'a>(&mut self, place: usize, state: &'a Arc<TargetState>, view: &View) -> Option<Entry<'a>> {
         let target: &Arc<Target> = state.target();
         let labels = Arc::clone(&self.labels);
         let entry = |standing, facts, classes| Some(Entry { state, standing, facts, classes, explained: None });
@@ -137,13 +141,14 @@ impl Tracker {
             let interval = Moment::try_from(target.cadence.interval().as_millis()).unwrap_or(Moment::MAX);
             // Without a good run right before it is taken for as long as a round takes.
             let seen_good = good.map(|run| moment(run.started)).filter(|after| *after <= by);
-            let after = seen_good.unwrap_or(by.saturating_sub(interval)).max(by.saturating_sub(interval * 2));
-            let facts = self.facts.of_failing(target, &labels, good, bad);
+            let after =
+                seen_good.unwrap_or(by.saturating_sub(interval)).max(by.saturating_sub(interval.saturating_mul(2)));
+            let (facts, _) = self.facts.of(place, target, &labels, good, Some(bad));
             return entry(Standing::Failing { after, by }, facts, 0);
         }
         if view.is_good() {
             let good: &Arc<Observation> = view.last_good.as_ref()?;
-            let (facts, classes) = self.facts.of_good(target, &labels, good);
+            let (facts, classes) = self.facts.of(place, target, &labels, Some(good), None);
             return entry(Standing::Good { at: moment(good.started) }, facts, classes);
         }
         None
