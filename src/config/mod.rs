@@ -17,6 +17,7 @@
 //! | `masked` | what `/config` shows |
 //! | `watch` | which files a config was made from, and whether they changed |
 //! | `cel` | rules in CEL |
+//! | `parents` | what `depends_on` came to: which target stands behind which |
 //! | `pattern`, `re2` | regular expressions as RE2 has them |
 //! | `zoned` | IPv6 addresses with a zone, also in URLs |
 //! | `value`, `tls`, and one for each prober | the types that others import |
@@ -34,6 +35,7 @@ pub mod maintenance;
 mod masked;
 mod node;
 pub mod notice;
+mod parents;
 mod pattern;
 mod position;
 pub mod probe_endpoint;
@@ -70,6 +72,7 @@ pub use icmp::IcmpSettings;
 pub use maintenance::Maintenance;
 pub(crate) use masked::{mask_address, mask_broken_address};
 pub use notice::Notice;
+pub use parents::Parents;
 pub use pattern::{Groups, Pattern};
 pub use probe_endpoint::ProbeEndpoint;
 pub(crate) use problem::Step;
@@ -159,6 +162,8 @@ impl Source {
 pub struct Config {
     /// Sorted by name, names unique.
     pub targets: Vec<Arc<Target>>,
+    /// Which of them stand behind which.
+    pub parents: Parents,
     /// What `/probe` may name; also the built-in `http_2xx`.
     pub modules: BTreeMap<String, Module>,
     pub probe_endpoint: ProbeEndpoint,

@@ -146,6 +146,9 @@ pub(super) struct RawGlobal {
     pub(super) slo: Option<f64>,
     pub(super) diagnose: Option<bool>,
     pub(super) shared_cause: Option<RawSharedCause>,
+    /// Names and mappings, so it is read from the tree; in a target and a group too.
+    #[serde(rename = "depends_on")]
+    pub(super) _depends_on: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,6 +158,12 @@ pub(super) struct RawSharedCause {
     pub(super) min_share: Option<f64>,
     pub(super) window: Option<DurationText>,
     pub(super) max_causes: Option<i64>,
+}
+
+/// An entry of `depends_on` that is no name.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawParents {
+    pub(super) labels: Option<Entries<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -183,6 +192,8 @@ pub(super) struct RawTarget {
     pub(super) ip_protocol: Option<String>,
     pub(super) up_when: Option<String>,
     pub(super) max_addresses: Option<i64>,
+    #[serde(rename = "depends_on")]
+    pub(super) _depends_on: Option<IgnoredAny>,
     /// Merged into the module's block as trees, before either is read.
     #[serde(rename = "http")]
     pub(super) _http: Option<IgnoredAny>,
@@ -205,6 +216,9 @@ pub(super) struct RawTarget {
 pub(super) struct RawTargetGroup {
     pub(super) targets: Option<Vec<String>>,
     pub(super) labels: Option<Entries<String>>,
+    /// Ours.
+    #[serde(rename = "depends_on")]
+    pub(super) _depends_on: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -81,6 +81,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
         slo,
         diagnose,
         shared_cause,
+        _depends_on: _,
     } = raw.unwrap_or_default();
     if let Some(interval) = r.duration(interval, &at.key("interval"), INTERVALS) {
         defaults.interval = interval;

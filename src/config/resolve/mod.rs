@@ -8,6 +8,7 @@
 //! | `shared_cause` | `global.shared_cause` |
 //! | `probe_endpoint` | what `/probe` may do |
 //! | `notice` | files of the operator's words |
+//! | `depends_on` | which target stands behind which |
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
@@ -20,6 +21,7 @@
 mod address;
 mod anchor;
 mod auth;
+mod depends_on;
 mod dns;
 mod files;
 mod global;
@@ -148,10 +150,14 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let at_notices = at.key("notice_files");
     let notices = notice::notices(&raw.notice_files.unwrap_or_default(), &at_notices, &mut r);
 
+    let at_global = at.key("global");
+    let node = root.get("global").and_then(|global| global.get("depends_on"));
+    let global = depends_on::list(node, depends_on::Owner::Default, &at_global.key("depends_on"), &mut r);
+    let (targets, parents) = targets.finish(global.as_ref(), &mut r);
+
     if !r.problems.is_empty() {
         return Err(r.problems.into_errors());
     }
-    let targets = targets.finish();
     notice::warn_unused(&notices, &targets, &at_notices, &mut r);
     maintenance::warn_unused(&defaults.maintenance, &targets, &at.key("maintenance"), &mut r);
     if targets.is_empty() {
@@ -163,6 +169,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     Ok(Config {
         faults,
         targets,
+        parents,
         modules: modules.finish(&defaults, &masked_modules),
         masked_yaml: masked,
         dependencies: r.files.dependencies(),

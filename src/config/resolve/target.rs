@@ -1,11 +1,13 @@
 //! One target: its cadence, its labels, what its module says and what it overrides.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::depends_on::{self, List, Lists, Owner};
 use super::global::{
     Defaults, INTERVALS, TIMEOUTS, buckets_of, confirm_of, dns_servers_of, labels_of, longer_than_interval, slo_of,
 };
@@ -16,14 +18,16 @@ use crate::config::node::Node;
 use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
 use crate::config::raw::RawTarget;
 use crate::config::{
-    Cadence, Confirm, FanOut, LabelSet, ModuleSettings, ProbeSpec, Select, Target, TargetName, UpWhen, shape,
+    Cadence, Confirm, FanOut, LabelSet, ModuleSettings, Parents, ProbeSpec, Select, Target, TargetName, UpWhen, shape,
 };
 
 /// The targets so far, and where each name was first seen.
 #[derive(Default)]
 pub(super) struct Targets {
-    targets: Vec<Arc<Target>>,
+    targets: Vec<(Arc<Target>, Lists)>,
     names: HashMap<TargetName, Seen>,
+    /// `depends_on` of targets that have problems.
+    others: Vec<Rc<List>>,
 }
 
 struct Seen {
@@ -44,23 +48,35 @@ pub(super) enum Origin {
 }
 
 impl Targets {
-    pub(super) fn finish(mut self) -> Vec<Arc<Target>> {
-        self.targets.sort_by(|a, b| a.name.cmp(&b.name));
-        self.targets
+    /// All of them by name, and which stand behind which.
+    pub(super) fn finish(self, global: Option<&Rc<List>>, r: &mut Resolver<'_>) -> (Vec<Arc<Target>>, Parents) {
+        let Self { mut targets, names, others } = self;
+        targets.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        let (targets, lists): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
+        let is_known = |name: &str| TargetName::new(name).is_ok_and(|name| names.contains_key(&name));
+        let parents = depends_on::parents(&targets, &lists, global, &others, &is_known, r);
+        (targets, parents)
+    }
+
+    /// The targets from the one at `first` on are a group that stands behind these.
+    pub(super) fn group_from(&mut self, first: usize, list: &Rc<List>) {
+        for (_, lists) in &mut self.targets[first..] {
+            lists.group = Some(Rc::clone(list));
+        }
     }
 
     /// Takes a target in, unless the same is there.
-    fn add(&mut self, target: Target, origin: Origin, at: &At<'_>, r: &mut Resolver<'_>) {
+    fn add(&mut self, target: Target, own: Option<Rc<List>>, origin: Origin, at: &At<'_>, r: &mut Resolver<'_>) {
         let place = (at.file, at.key("name").path());
         let Some(seen) = self.names.get_mut(&target.name) else { return };
         if seen.place == place {
             seen.index = Some(self.targets.len());
-            self.targets.push(Arc::new(target));
+            self.targets.push((Arc::new(target), Lists { own, group: None }));
             return;
         }
         // One that has problems itself is told by them.
         let Some(index) = seen.index else { return };
-        if self.targets[index].fingerprint == target.fingerprint {
+        if self.targets[index].0.fingerprint == target.fingerprint {
             return;
         }
         let (first, name) = (seen.place.clone(), shorten(target.name.as_str()));
@@ -127,6 +143,7 @@ pub(super) fn resolve(
         ip_protocol,
         up_when,
         max_addresses,
+        _depends_on: _,
         _http: _,
         _tcp: _,
         _dns: _,
@@ -137,6 +154,9 @@ pub(super) fn resolve(
     } = raw;
     let before = r.problems.count();
     let name = identity(name, origin, at, targets, r);
+    let own = depends_on::list(node.get("depends_on"), Owner::Target(name.clone()), &at.key("depends_on"), r);
+    // For its problems, should the target have others; taken back when it has none.
+    targets.others.extend(own.clone());
     let labels = labels_of(labels, &at.key("labels"), r);
     let labels = LabelSet::new(defaults.labels.iter().cloned().chain(labels)).unwrap_or_default();
 
@@ -207,7 +227,10 @@ pub(super) fn resolve(
         fingerprint: [0; 32],
     };
     target.fingerprint = fingerprint(&target, &hash);
-    targets.add(target, origin, at, r);
+    if own.is_some() {
+        targets.others.pop();
+    }
+    targets.add(target, own, origin, at, r);
 }
 
 /// `resolve: all` or `ip_protocol: both`, and what they take.

@@ -1,7 +1,9 @@
 //! `target_files`: files of targets, in our list form or in that of Prometheus's file_sd, YAML or JSON.
 
 use std::path::Path;
+use std::rc::Rc;
 
+use super::depends_on::{self, List, Owner};
 use super::global::Defaults;
 use super::module::Modules;
 use super::target::{self, Origin, Targets};
@@ -120,6 +122,7 @@ fn file(
 /// them after relabelling.
 const MODULE_LABEL: &str = "__param_module";
 const NAME_LABEL: &str = "__target_name";
+const DEPENDS_ON_LABEL: &str = "__depends_on";
 const INTERVAL_LABEL: &str = "__scrape_interval__";
 const TIMEOUT_LABEL: &str = "__scrape_timeout__";
 
@@ -132,10 +135,11 @@ fn group(
     targets: &mut Targets,
     r: &mut Resolver<'_>,
 ) {
-    let RawTargetGroup { targets: addresses, labels } = shape::read(node, at, &mut r.problems);
+    let RawTargetGroup { targets: addresses, labels, _depends_on: _ } = shape::read(node, at, &mut r.problems);
     let addresses = addresses.unwrap_or_default();
     let labels = labels.map(|labels| labels.0).unwrap_or_default();
     let special = |name: &str| labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.clone());
+    let first = targets.len();
     let named = special(NAME_LABEL);
     if named.is_some() && addresses.len() > 1 {
         let message = format!("names one target, but this group has {}; give each its own group", addresses.len());
@@ -162,6 +166,24 @@ fn group(
         // Problems are told where the group has the key, not where our own form would have it.
         let found = r.problems.split_off(before);
         r.problems.put_back(found.into_iter().map(|found| in_group(found, &at.path(), index)));
+    }
+    if let Some(list) = stands_behind(node, special(DEPENDS_ON_LABEL), at, r) {
+        targets.group_from(first, &list);
+    }
+}
+
+/// By a key of ours, or by a label where Prometheus reads the file too, which refuses keys that it does not know.
+fn stands_behind(node: &Node, label: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Rc<List>> {
+    let key = node.get("depends_on").filter(|node| !matches!(node, Node::Null));
+    let at_labels = at.key("labels");
+    let at_label = at_labels.key(DEPENDS_ON_LABEL);
+    match (key, label) {
+        (Some(_), Some(_)) => {
+            r.problems.add(&at_label, "cannot stand beside the group's depends_on; keep one of them");
+            None
+        }
+        (None, Some(text)) => Some(depends_on::list_of_label(&text, &at_label, r)),
+        (key, None) => depends_on::list(key, Owner::Default, &at.key("depends_on"), r),
     }
 }
 
