@@ -15,7 +15,7 @@
 //! | [`probe`] | one file or folder a protocol; name resolution and TLS that they share |
 //! | [`vantage`] | anchors: whether it is us that is cut off |
 //! | [`state`] | per target: last observations, verdict, totals, clocks; snapshots of them, and the file that outlives a restart |
-//! | [`cause`] | what explains that targets fail: facts that they share |
+//! | [`cause`] | what explains that targets fail: `depends_on`, and facts that they share |
 //! | [`schedule`] | when to run; one loop a target |
 //! | [`metrics`] | names, help and types; snapshot -> text |
 //! | [`server`] | routes over hyper |

@@ -81,7 +81,8 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if cli.once {
-        let results = once::run(app.into_probes(), once::Progress::for_stderr(), &stop).await;
+        let (probes, parents) = app.into_probes();
+        let results = once::run(probes, &parents, once::Progress::for_stderr(), &stop).await;
         once::print(&results, cli.format.unwrap_or_default());
         return if once::all_up(&results) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     }

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::config::Target;
+use crate::cause::Dependencies;
+use crate::config::{Parents, Target};
 use crate::probe::Probe;
 use crate::schedule::Scheduler;
 use crate::state::{State, TargetState};
@@ -32,6 +33,7 @@ pub(super) struct Changes {
 pub(super) struct Fleet {
     pub(super) scheduler: Scheduler,
     state: State,
+    pub(super) dependencies: Dependencies,
     /// Sorted by name, as the targets of a config are.
     running: Vec<Running>,
     /// What an earlier process knew of targets; for the first config alone.
@@ -44,14 +46,15 @@ struct Running {
 }
 
 impl Fleet {
-    pub(super) fn new(scheduler: Scheduler, state: State, earlier: Earlier) -> Self {
-        Self { scheduler, state, running: Vec::new(), earlier }
+    pub(super) fn new(scheduler: Scheduler, state: State, dependencies: Dependencies, earlier: Earlier) -> Self {
+        Self { scheduler, state, dependencies, running: Vec::new(), earlier }
     }
 
     /// Makes these the targets, in one go: nothing here waits or fails.
     ///
-    /// `wanted` is sorted by name, and `None` stands only for a prober of a target that runs.
-    pub(super) fn apply<P: Probe>(&mut self, wanted: Vec<Wanted<P>>, now: Instant) -> Changes {
+    /// `wanted` is sorted by name, and `None` stands only for a prober of a target that runs. `parents` counts them as they
+    /// stand there.
+    pub(super) fn apply<P: Probe>(&mut self, wanted: Vec<Wanted<P>>, parents: Parents, now: Instant) -> Changes {
         let mut changes = Changes::default();
         let mut earlier = std::mem::take(&mut self.earlier);
         let mut old = std::mem::take(&mut self.running).into_iter().peekable();
@@ -101,6 +104,8 @@ impl Fleet {
             changes.removed += 1;
         }
         self.state.replace(states);
+        // Before anything new runs, so that a first failure finds its parents.
+        self.dependencies.replace(parents, self.state.targets());
         for (prober, state) in starting {
             let task = self.scheduler.spawn(prober, Arc::clone(&state));
             self.running.push(Running { state, task });
@@ -145,7 +150,7 @@ mod tests {
         fn new() -> Self {
             let state = State::default();
             let scheduler = Scheduler::new(Arc::new(Telemetry::new()), CurrentVantage::default());
-            Self { fleet: Fleet::new(scheduler, state.clone(), Earlier::new()), state }
+            Self { fleet: Fleet::new(scheduler, state.clone(), Dependencies::default(), Earlier::new()), state }
         }
 
         /// Names with the mark of what is new: `+`.
@@ -157,7 +162,7 @@ mod tests {
                     Wanted { target: target(name.trim_start_matches('+'), 10 * S, 5 * S), prober }
                 })
                 .collect();
-            self.fleet.apply(wanted, Instant::now())
+            self.fleet.apply(wanted, Parents::default(), Instant::now())
         }
 
         fn snapshot(&self) -> Snapshot {

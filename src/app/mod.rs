@@ -29,8 +29,8 @@ use tracing::{error, info, warn};
 pub use listen::{BindError, Listener, bind, from_systemd};
 pub use loading::LoadError;
 
-use crate::cause::{self, Causes};
-use crate::config::{Config, ConfigErrors, ModuleSettings, Target};
+use crate::cause::{self, Causes, Dependencies};
+use crate::config::{Config, ConfigErrors, ModuleSettings, Parents, Target};
 use crate::metrics::{CausesGauge, ResolverGauge, VantageGauge};
 use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
@@ -141,10 +141,12 @@ impl App {
         (&self.loaded.config.faults, &self.loaded.config.warnings)
     }
 
-    /// Every target with its prober, in the order of names, for `--once`.
-    pub fn into_probes(self) -> Vec<(Arc<Target>, Arc<TargetProber>)> {
+    /// Every target with its prober, in the order of names, and which stand behind which; for `--once`.
+    pub fn into_probes(self) -> (Vec<(Arc<Target>, Arc<TargetProber>)>, Parents) {
+        let Loaded { config, targets, .. } = self.loaded;
         // Nothing ran before, so every target has a prober of its own.
-        self.loaded.targets.into_iter().filter_map(|Wanted { target, prober }| Some((target, prober?))).collect()
+        let probes = targets.into_iter().filter_map(|Wanted { target, prober }| Some((target, prober?)));
+        (probes.collect(), config.parents.clone())
     }
 
     /// Every target's state, as the pages show it.
@@ -174,8 +176,10 @@ impl App {
 
         let (shared, shared_seen) = channel::channel(Arc::clone(&loaded.shared));
 
+        let dependencies = Dependencies::default();
         let context = server::Context {
             state: state.clone(),
+            dependencies: dependencies.clone(),
             telemetry: Arc::clone(&telemetry),
             probe: Arc::new(ProbeEndpoint::new(config_seen.clone(), shared_seen, Arc::clone(&telemetry), probe)),
             config: config_seen,
@@ -203,8 +207,8 @@ impl App {
         let (told, configs) = (causes.clone(), config.subscribe());
         let gauge = CausesGauge::new(move || (configs.borrow().labels.clone(), told.get()));
         gauge.and_then(|gauge| telemetry.registry.register(Box::new(gauge))).context("cannot register a metric")?;
-        let scheduler = Scheduler::new(Arc::clone(&telemetry), vantage.clone());
-        let fleet = Fleet::new(scheduler, state.clone(), earlier);
+        let scheduler = Scheduler::with_dependencies(Arc::clone(&telemetry), vantage.clone(), dependencies.clone());
+        let fleet = Fleet::new(scheduler, state.clone(), dependencies, earlier);
         let watch = Watch::new(&path, &loaded.config, auto_reload);
         let (lookouts, keeping, explaining) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let mut app = Running {
@@ -321,7 +325,7 @@ impl Running {
             let vantage = self.vantage.get();
             self.lookouts.spawn(async move { vantage.watch().await });
         }
-        let changes = self.fleet.apply(loaded.targets, Instant::now());
+        let changes = self.fleet.apply(loaded.targets, loaded.config.parents.clone(), Instant::now());
         self.state.announce(&loaded.config.notices);
         // First, so that no new config is ever seen without it.
         self.shared.send_replace(loaded.shared);

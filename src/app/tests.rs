@@ -47,8 +47,12 @@ fn names(state: &State) -> Vec<String> {
 /// An app without servers, so that a test can hold its parts.
 async fn running(file: &File) -> Running {
     let App { path, auto_reload, loaded, telemetry, state, .. } = App::load(file.path(), None).await.unwrap();
-    let fleet =
-        Fleet::new(Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()), state.clone(), Earlier::new());
+    let fleet = Fleet::new(
+        Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()),
+        state.clone(),
+        Dependencies::default(),
+        Earlier::new(),
+    );
     let config = channel::Sender::new(Arc::clone(&loaded.config));
     let watch = Watch::new(&path, &loaded.config, auto_reload);
     let mut running = Running {
@@ -105,6 +109,36 @@ async fn a_bad_config_changes_nothing_and_answers_with_its_problems() {
     assert!(Arc::ptr_eq(before.target(), &app.config.borrow().targets[0]), "and there is one copy of it");
     assert_eq!(app.config.borrow().targets.len(), 3);
     assert!(reload_successful(&app.telemetry));
+}
+
+#[tokio::test]
+async fn new_dependencies_disturb_no_schedule_and_explain_at_once() {
+    let file = File::new(&config(&["a", "b"]));
+    let mut app = running(&file).await;
+    let before = app.state.targets();
+    while !before.iter().all(|state| state.snapshot(Instant::now()).failures_in_a_row > 1) {
+        tokio::task::yield_now().await;
+    }
+    let explained = |app: &Running| {
+        let mut snapshot = app.state.snapshot(|_| true);
+        app.fleet.dependencies.explain(&mut snapshot, Instant::now());
+        let by = |target: &crate::state::TargetSnapshot| target.explained.as_ref().map(|by| by.by.name.to_string());
+        snapshot.targets.iter().map(by).collect::<Vec<_>>()
+    };
+    assert_eq!(explained(&app), [None, None]);
+    file.write(&config(&["a, depends_on: [b]", "b"]));
+    assert_eq!(app.reload_file().await, Ok(()));
+    assert!(before.iter().zip(app.state.targets().iter()).all(|(before, now)| Arc::ptr_eq(before, now)));
+    assert_eq!(explained(&app), [Some("b".to_owned()), None]);
+
+    file.write(&config(&["a, depends_on: [b]"]));
+    let problems = app.reload_file().await.unwrap_err();
+    assert!(problems.contains(":4: targets[0].depends_on[0]: \"b\" is not a target"), "{problems}");
+    assert_eq!(explained(&app), [Some("b".to_owned()), None], "what was before is in force");
+
+    file.write(&config(&["a"]));
+    assert_eq!(app.reload_file().await, Ok(()));
+    assert_eq!(explained(&app), [None]);
 }
 
 #[tokio::test]

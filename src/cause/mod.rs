@@ -1,14 +1,17 @@
-//! What explains that targets fail: the fact that those which fail share and others do not.
+//! What explains that targets fail: what they were declared to stand behind, and the fact that those which fail share and
+//! others do not.
 //!
 //! Reads what `state` knows, writes explanations there; probers and schedule know nothing of it. The search runs when
 //! verdicts have changed, in a task and on a thread of its own, so that no run waits for it.
 //!
 //! | module | what it owns |
 //! |---|---|
+//! | `depend` | what was declared: `depends_on` |
 //! | `facts` | what is known of each target, as numbers |
 //! | [`find`] | the search: a pure function |
 //! | `told` | from the first sight of a cause to its end |
 
+mod depend;
 pub mod facts;
 pub mod find;
 #[cfg(test)]
@@ -23,6 +26,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::error;
 
+pub use self::depend::{Dependencies, explain_runs};
 use self::told::{Outcome, SETTLE, Tracker};
 use crate::config::Config;
 use crate::observation::SharedCause;

@@ -157,6 +157,8 @@ pub const SERIES_LABELS: &[&str] = &[
     "serving_status",
     "kind",
     "value",
+    "by",
+    "parent",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

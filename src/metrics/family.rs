@@ -220,6 +220,14 @@ pub static FAMILIES: &[Family] = &[
         source: Run(Shape::Lines(run::expect_info)),
     },
     Family {
+        name: "probe_explained_info",
+        kind: Gauge,
+        help: "Always 1; the target fails, and so does a target that it depends on, whose name is by. It is down, checking (not confirmed yet) or recovering (up again, and the target was not looked at since).",
+        labels: &["by", "parent"],
+        when: "the target fails, and what it stands behind explains that",
+        source: Kept(Shape::Lines(kept::explained_info)),
+    },
+    Family {
         name: "probe_failed_due_to_bytes",
         kind: Gauge,
         help: "Whether an expect_bytes step of the last run failed (1) or not (0).",

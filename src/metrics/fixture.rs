@@ -18,7 +18,8 @@ use crate::observation::{
     ServingStatus, SharedCause, TcpDetail, TlsSession, WebsocketDetail,
 };
 use crate::state::{
-    Capsules, Changed, Changes, LatencyHistogram, Recent, Snapshot, TargetSnapshot, Timeline, Totals, Verdict, What,
+    Capsules, Changed, Changes, Explained, LatencyHistogram, ParentState, Recent, Snapshot, TargetSnapshot, Timeline,
+    Totals, Verdict, What,
 };
 
 /// 2026-01-02T03:04:05Z.
@@ -329,6 +330,7 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         recent: Recent::default(),
         notice: None,
         maintenance: None,
+        explained: None,
     }
 }
 
@@ -425,6 +427,8 @@ pub(crate) fn varied() -> Snapshot {
             at_two_addresses(),
         ),
     ];
+    let by = http_target("expired", &[region], &[]);
+    targets[2].explained = Some(Explained { by, parent: ParentState::Down, since: targets[1].since });
     targets.sort_by(|a, b| a.target.name.cmp(&b.target.name));
     Snapshot { taken: now(), targets }
 }

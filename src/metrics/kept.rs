@@ -74,6 +74,12 @@ pub(super) fn shared_cause_info(target: &TargetSnapshot, lines: &mut Lines<'_>) 
     }
 }
 
+pub(super) fn explained_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    if let Some(explained) = &target.explained {
+        lines.sample(&[("by", explained.by.name.as_str()), ("parent", explained.parent.as_label())], 1.0);
+    }
+}
+
 pub(super) fn last_changes(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     for change in target.changes.iter() {
         lines.sample(&[("what", change.what.as_label())], unix_seconds(change.time));

@@ -25,6 +25,7 @@ fn result(result: &Result) -> Value {
         "prober": target.probe.prober(),
         "labels": labels,
         "state": state,
+        "explained_by": result.explained_by.as_ref().map(|by| serde_json::json!({"target": by.name.as_str()})),
         "run": result.observation.as_ref().map(server::run_json),
     })
 }

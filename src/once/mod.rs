@@ -16,8 +16,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::cause;
 use crate::cli::Format;
-use crate::config::Target;
+use crate::config::{Parents, Target};
 use crate::observation::{Detail, Observation, Outcome};
 use crate::probe::Probe;
 use crate::schedule;
@@ -33,6 +34,8 @@ const PROGRESS_FROM: usize = 20;
 pub struct Result {
     pub target: Arc<Target>,
     pub observation: Option<Observation>,
+    /// A target that is down too, and that this one stands behind.
+    pub explained_by: Option<Arc<Target>>,
 }
 
 /// What a run says about a target.
@@ -68,15 +71,18 @@ impl Result {
     }
 }
 
-/// Runs every probe once, and gives the results in the order of `probes`. Ends early when `stop` is cancelled.
+/// Runs every probe once, and gives the results in the order of `probes`, as which `parents` counts them. Ends early when
+/// `stop` is cancelled.
 pub async fn run<P: Probe>(
     probes: Vec<(Arc<Target>, Arc<P>)>,
+    parents: &Parents,
     progress: Progress,
     stop: &CancellationToken,
 ) -> Vec<Result> {
     let telemetry = Arc::new(Telemetry::new());
-    let mut results: Vec<_> =
-        probes.iter().map(|(target, _)| Result { target: Arc::clone(target), observation: None }).collect();
+    let results =
+        probes.iter().map(|(target, _)| Result { target: Arc::clone(target), observation: None, explained_by: None });
+    let mut results: Vec<_> = results.collect();
     let mut waiting = probes.into_iter().enumerate();
     let mut runs = JoinSet::new();
     let mut done = 0;
@@ -97,7 +103,16 @@ pub async fn run<P: Probe>(
         progress.show(done, results.len());
     }
     progress.clear(results.len());
+    explain(&mut results, parents);
     results
+}
+
+fn explain(results: &mut [Result], parents: &Parents) {
+    let down = |result: &Result| (result.state() == State::Down).then_some(result.observation.as_ref()?.started);
+    let down: Vec<_> = results.iter().map(down).collect();
+    for (place, by) in cause::explain_runs(parents, &down).into_iter().enumerate() {
+        results[place].explained_by = by.map(|by| Arc::clone(&results[by].target));
+    }
 }
 
 /// A line that says how far it is, rewritten in place.
@@ -188,7 +203,11 @@ fn cells(result: &Result) -> [String; 6] {
     };
     let (reason, detail) = match &run.outcome {
         Outcome::Up => ("-", String::new()),
-        Outcome::Down(failure) => (failure.reason.as_label(), printable(&failure.sentence)),
+        Outcome::Down(failure) => {
+            let by = result.explained_by.as_ref();
+            let by = by.map(|by| format!("explained by {}: ", by.name)).unwrap_or_default();
+            (failure.reason.as_label(), printable(&(by + &failure.sentence)))
+        }
     };
     let status = match &run.detail {
         Detail::Http(http) => http.status,
@@ -218,6 +237,10 @@ fn summary(results: &[Result]) -> String {
         if n > 0 {
             parts.push(format!("{n} {}", state.as_str()));
         }
+    }
+    let explained = results.iter().filter(|result| result.explained_by.is_some()).count();
+    if explained > 0 {
+        parts[1].push_str(&format!(" ({explained} explained)"));
     }
     let targets = if results.len() == 1 { "1 target".to_owned() } else { format!("{} targets", results.len()) };
     format!("\n{targets}: {}.\n", parts.join(", "))

@@ -13,7 +13,7 @@ use crate::state::tests::{down, target, up};
 const S: Duration = Duration::from_secs(1);
 
 fn result(name: &str, observation: Option<Observation>) -> Result {
-    Result { target: target(name, 10 * S, 5 * S), observation }
+    Result { target: target(name, 10 * S, 5 * S), observation, explained_by: None }
 }
 
 fn results() -> Vec<Result> {
@@ -45,6 +45,28 @@ api               down     http_status  503     1234.0 ms  the status is 503 \u{
 4 targets: 1 up, 1 down, 1 unknown, 1 not run.
 ";
     assert_eq!(table(&results(), Colour::Off), expected);
+}
+
+#[test]
+fn what_is_down_further_up_is_named() {
+    let mut results = ["gw", "shop", "shop-2", "wiki"].map(|name| result(name, Some(down(Reason::ConnectRefused))));
+    results[2].observation = Some(down(Reason::Vantage));
+    let parents = Parents::new([&[][..], &[0], &[1], &[]].map(Arc::from).to_vec());
+    explain(&mut results, &parents);
+    let expected = "\
+TARGET  STATE    REASON           STATUS  LATENCY  DETAIL
+shop-2  unknown  vantage          -        0.0 ms  as the script says
+gw      down     connect_refused  -        0.0 ms  as the script says
+shop    down     connect_refused  -        0.0 ms  explained by gw: as the script says
+wiki    down     connect_refused  -        0.0 ms  as the script says
+
+4 targets: 0 up, 3 down (1 explained), 1 unknown.
+";
+    assert_eq!(table(&results, Colour::Off), expected);
+    let value: serde_json::Value = serde_json::from_str(&json::text(&results)).unwrap();
+    let by: Vec<_> = value.as_array().unwrap().iter().map(|target| target["explained_by"]["target"].as_str()).collect();
+    assert_eq!(by, [None, Some("gw"), None, None]);
+    assert!(!all_up(&results), "an explanation repairs nothing");
 }
 
 #[test]
@@ -102,7 +124,7 @@ fn probes(count: usize, probe: &Arc<Counting>) -> Vec<(Arc<Target>, Arc<Counting
 #[tokio::test(start_paused = true)]
 async fn every_target_is_probed_and_never_too_many_at_once() {
     let probe = Arc::new(Counting::default());
-    let results = run(probes(1000, &probe), Progress::Silent, &CancellationToken::new()).await;
+    let results = run(probes(1000, &probe), &Parents::default(), Progress::Silent, &CancellationToken::new()).await;
     assert!(all_up(&results));
     assert!(results.is_sorted_by_key(|result| result.target.name.clone()));
     assert_eq!(probe.most.load(Ordering::SeqCst), AT_A_TIME);
@@ -111,8 +133,8 @@ async fn every_target_is_probed_and_never_too_many_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_keeps_what_there_is() {
     let probe = Arc::new(Counting::default());
-    let stop = CancellationToken::new();
-    let (results, ()) = tokio::join!(run(probes(1000, &probe), Progress::Silent, &stop), async {
+    let (stop, none) = (CancellationToken::new(), Parents::default());
+    let (results, ()) = tokio::join!(run(probes(1000, &probe), &none, Progress::Silent, &stop), async {
         sleep(S + S / 2).await;
         stop.cancel();
     });

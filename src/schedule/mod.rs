@@ -8,11 +8,14 @@
 //! leaves nothing; no stop signal has to be stored, or checked, per target.
 
 mod grid;
+#[cfg(test)]
+mod parents;
 mod run;
 #[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,7 +28,8 @@ use tracing::{debug, error, info};
 
 pub(crate) use self::run::run;
 
-use self::grid::{Kind, Plan};
+use self::grid::{Due, Kind, Plan};
+use crate::cause::Dependencies;
 use crate::observation::{Diagnosis, Observation, Outcome};
 use crate::probe::Probe;
 use crate::state::{Change, Recorded, TargetState};
@@ -48,12 +52,18 @@ struct Common {
     /// Told of each change of a verdict: one for whoever writes them down, one for whoever explains them.
     turned: Arc<Notify>,
     stirred: Arc<Notify>,
+    /// Has the parents of what fails run at once.
+    dependencies: Dependencies,
 }
 
 impl Scheduler {
     pub fn new(telemetry: Arc<Telemetry>, vantage: CurrentVantage) -> Self {
-        let common =
-            Common { epoch: Instant::now(), telemetry, vantage, turned: Arc::default(), stirred: Arc::default() };
+        Self::with_dependencies(telemetry, vantage, Dependencies::default())
+    }
+
+    /// One that runs what stands behind a target when that begins to fail.
+    pub fn with_dependencies(telemetry: Arc<Telemetry>, vantage: CurrentVantage, dependencies: Dependencies) -> Self {
+        let common = Common { epoch: Instant::now(), telemetry, vantage, turned: Arc::default(), stirred: Arc::default(), dependencies };
         Self { loops: JoinSet::new(), common: Arc::new(common) }
     }
 
@@ -126,8 +136,8 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
     let mut diagnosis = None;
     loop {
         match &mut diagnosis {
-            None => sleep_until(due.at).await,
-            going => Box::pin(beside(sleep_until(due.at), going, state)).await,
+            None => wait(&mut due, state).await,
+            going => Box::pin(beside(wait(&mut due, state), going, state)).await,
         }
         let started = Instant::now();
         let lag = started.saturating_duration_since(due.at);
@@ -147,6 +157,9 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
             common.turned.notify_one();
             common.stirred.notify_one();
         }
+        if recorded.asks {
+            common.dependencies.ask(&state.target().name, started, ended);
+        }
         diagnosis = match (&recorded.observation.outcome, recorded.begins_series) {
             // What the run before was diagnosed for is over.
             (Outcome::Up, _) => None,
@@ -156,6 +169,30 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
         let (next, skipped) = plan.after(due, started, ended, recorded.next);
         telemetry.runs_skipped.inc_by(skipped);
         due = next;
+    }
+}
+
+/// Waits until the target is due, which is earlier when a run is wished for; such a run is beside the grid.
+fn wait(due: &mut Due, state: &TargetState) -> impl Future<Output = ()> {
+    // By hand rather than by `select!`, and not an async function, which has its arguments twice: this is what most
+    // targets are at most times.
+    async move {
+        bring_forward(due, state);
+        let mut timer = pin!(sleep_until(due.at));
+        poll_fn(|context| {
+            while state.poll_wish_made(context).is_ready() {
+                bring_forward(due, state);
+                timer.as_mut().reset(due.at);
+            }
+            timer.as_mut().poll(context)
+        })
+        .await;
+    }
+}
+
+fn bring_forward(due: &mut Due, state: &TargetState) {
+    if let Some(at) = state.wished().filter(|at| *at < due.at) {
+        *due = Due { at, kind: Kind::Extra };
     }
 }
 

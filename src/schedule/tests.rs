@@ -15,17 +15,17 @@ use crate::state::tests::{down, target, target_with, up};
 
 const S: Duration = Duration::from_secs(1);
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 /// A probe that does as `script` says for the n-th run, and notes when each began.
-struct Scripted<F> {
+pub(super) struct Scripted<F> {
     script: F,
     starts: Mutex<Vec<Instant>>,
 }
 
-enum Act {
+pub(super) enum Act {
     /// Take so long, then be up, or down for this reason.
     Take(Duration, Option<Reason>),
     HangTillDeadline,
@@ -35,11 +35,11 @@ enum Act {
 }
 
 impl<F: Fn(usize) -> Act + Send + Sync + 'static> Scripted<F> {
-    fn new(script: F) -> Arc<Self> {
+    pub(super) fn new(script: F) -> Arc<Self> {
         Arc::new(Self { script, starts: Mutex::default() })
     }
 
-    fn starts(&self) -> Vec<Instant> {
+    pub(super) fn starts(&self) -> Vec<Instant> {
         self.starts.lock().unwrap().clone()
     }
 }
@@ -288,10 +288,9 @@ async fn first_runs_come_soon_and_spread_out() {
 #[tokio::test]
 async fn an_idle_loop_is_small() {
     let telemetry = Arc::new(Telemetry::new());
-    let turned = Arc::default();
-    let stirred = Arc::default();
+    let (turned, stirred, dependencies) = (Arc::default(), Arc::default(), Dependencies::default());
     let vantage = CurrentVantage::default();
-    let common = Arc::new(Common { epoch: Instant::now(), telemetry, vantage, turned, stirred });
+    let common = Arc::new(Common { epoch: Instant::now(), telemetry, vantage, turned, stirred, dependencies });
     let idle = supervise(Scripted::new(|_| Act::Panic), state(target("shop", S, S)), common);
-    assert!(size_of_val(&idle) <= 648, "{}", size_of_val(&idle));
+    assert!(size_of_val(&idle) <= 704, "{}", size_of_val(&idle));
 }

@@ -49,6 +49,7 @@ pub use limits::Limits;
 pub use probe::{ProbeEndpoint, ProbeOptions};
 pub use web::{Web, WebError};
 
+use crate::cause::Dependencies;
 use crate::config::Config;
 use crate::state::State;
 use crate::telemetry::Telemetry;
@@ -60,6 +61,8 @@ pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 #[derive(Clone)]
 pub struct Context {
     pub state: State,
+    /// What explains the failures that pages show.
+    pub dependencies: Dependencies,
     pub telemetry: Arc<Telemetry>,
     pub config: tokio_watch::Receiver<Arc<Config>>,
     pub reload: mpsc::Sender<ReloadRequest>,

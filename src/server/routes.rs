@@ -48,13 +48,18 @@ const RUNBOOK: &str = "/runbooks/";
 
 impl Site {
     pub(super) fn new(context: Context, limits: Limits) -> Self {
-        let state = context.state.clone();
-        Self::with_snapshots(context, limits, Box::new(move |keep| state.snapshot(keep)))
+        let (state, dependencies) = (context.state.clone(), context.dependencies.clone());
+        let snapshots = move |keep: &dyn Fn(&Target) -> bool| {
+            let mut snapshot = state.snapshot(keep);
+            dependencies.explain(&mut snapshot, Instant::now());
+            snapshot
+        };
+        Self::with_snapshots(context, limits, Box::new(snapshots))
     }
 
     /// The seam for tests: snapshots from elsewhere than the context's state.
     pub(super) fn with_snapshots(context: Context, limits: Limits, snapshots: Snapshots) -> Self {
-        let Context { state: _, telemetry, config, reload, ready, probe, web, external } = context;
+        let Context { state: _, dependencies: _, telemetry, config, reload, ready, probe, web, external } = context;
         let configs = config.clone();
         if let Ok(count) = TargetCount::new(move || configs.borrow().targets.len()) {
             // Registered already when the exporter serves on a second address.

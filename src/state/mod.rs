@@ -2,7 +2,8 @@
 //!
 //! `schedule` writes through [`TargetState`]; everyone else reads a [`Snapshot`], a plain copy.
 //! `clock` decides whose the time between two runs is; `target` decides the verdict; `changes` remembers what was
-//! otherwise before; `recent` has the last runs in short; `file` is where all this outlives the process.
+//! otherwise before; `recent` has the last runs in short; `wish` is for runs out of turn; `file` is where all this outlives
+//! the process.
 //!
 //! Why plain `std` locks: they are held for a copy and never across an await, so an async lock would only cost.
 //! One lock a target, so that a loop that records never waits for a page that copies 10,000 others.
@@ -15,6 +16,7 @@ mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timeline;
+mod wish;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -27,7 +29,7 @@ use crate::observation::{Diagnosis, Observation, Reason, SharedCause};
 
 pub use changes::{Changed, Changes, What};
 pub use recent::{Recent, RecentRun};
-pub use target::{Change, Next, Recorded, Saved, TargetState, View};
+pub use target::{Change, Next, Recorded, Saved, Standing, TargetState, View};
 pub use timeline::{Timeline, Turn};
 
 /// The confirmed state of a target.
@@ -107,6 +109,37 @@ pub struct TargetSnapshot {
     pub notice: Option<Arc<Notice>>,
     /// Whether a maintenance window is on; `None` for a target that has none.
     pub maintenance: Option<bool>,
+    /// What it stands behind, when that is why it fails. Written by `cause`.
+    pub explained: Option<Explained>,
+}
+
+/// Why a target that fails need not be told of by itself: a parent of it, or a parent of a parent, is the matter.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    pub by: Arc<Target>,
+    pub parent: ParentState,
+    /// Since when `by` is down; for a parent that recovers, since when it is up. `None` while it is checked.
+    pub since: Option<SystemTime>,
+}
+
+/// How the parent is that explains a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParentState {
+    /// It fails and is not confirmed yet, or its run that was wished for has not ended.
+    Checking,
+    Down,
+    /// It is up again, and its child was not looked at often enough since.
+    Recovering,
+}
+
+impl ParentState {
+    pub fn as_label(self) -> &'static str {
+        match self {
+            Self::Checking => "checking",
+            Self::Down => "down",
+            Self::Recovering => "recovering",
+        }
+    }
 }
 
 /// A copy of every target's state, sorted by name.

@@ -39,7 +39,7 @@ fn varied() -> Varied {
         "targets": [
             {"name": "secure", "target": secure.url(), "module": "http", "http": {
                 "fail_if_body_json_not_matches_cel": "body.ok == true"}},
-            {"name": "broken", "target": broken.url(), "module": "http"},
+            {"name": "broken", "target": broken.url(), "module": "http", "depends_on": ["closed"]},
             {"name": "closed", "target": refusing.address.to_string(), "module": "tcp"},
             {"name": "mail", "target": mail.address.to_string(), "module": "tcp", "resolve": "all",
              "slo": 0.999, "slow_threshold": "1s"},

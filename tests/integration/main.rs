@@ -9,6 +9,7 @@ mod addresses;
 mod cause;
 mod config;
 mod convert;
+mod depends_on;
 mod dropin;
 mod evidence;
 mod exposition;

@@ -46,7 +46,18 @@ struct Summary<'a> {
     latency_seconds: Option<f64>,
     status: Option<u16>,
     failures_in_a_row: u32,
+    /// What it stands behind, when that is why it fails.
+    explained_by: Option<ExplainedBy<'a>>,
     totals: Totals,
+}
+
+#[derive(Serialize)]
+struct ExplainedBy<'a> {
+    target: &'a str,
+    /// `down`, `checking` or `recovering`.
+    parent: &'static str,
+    /// Since when the parent is down, or up again.
+    since: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +101,11 @@ impl<'a> Summary<'a> {
             latency_seconds: last.map(|run| seconds(run.elapsed)),
             status: last.and_then(status),
             failures_in_a_row: snapshot.failures_in_a_row,
+            explained_by: snapshot.explained.as_ref().map(|explained| ExplainedBy {
+                target: explained.by.name.as_str(),
+                parent: explained.parent.as_label(),
+                since: explained.since.and_then(rfc3339),
+            }),
             totals: Totals {
                 runs_succeeded: totals.runs_succeeded,
                 runs_failed: totals.runs_failed,
@@ -187,12 +203,16 @@ mod tests {
                 "latency_seconds": 0.04,
                 "status": null,
                 "failures_in_a_row": 4,
+                "explained_by": null,
                 "totals": {
                     "runs_succeeded": 1000, "runs_failed": 14, "outages": 2,
                     "up_seconds": 15000.0, "down_seconds": 210.0, "unknown_seconds": 0.25, "maintenance_seconds": 0.0,
                 },
             })
         );
+        let gone = targets.iter().find(|target| target["name"] == "gone").unwrap();
+        let by = json!({"target": "expired", "parent": "down", "since": "2026-01-02T03:03:04.000Z"});
+        assert_eq!(gone["explained_by"], by);
     }
 
     #[test]

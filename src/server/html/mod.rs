@@ -16,7 +16,7 @@ pub(super) use target::page as target_page;
 use super::api;
 use super::text::{rfc3339, span};
 use crate::observation::SharedCause;
-use crate::state::{Snapshot, TargetSnapshot, Verdict};
+use crate::state::{Explained, ParentState, Snapshot, TargetSnapshot, Verdict};
 
 /// More rows make a page that no one reads and that a phone cannot scroll.
 const ROWS: usize = 2000;
@@ -155,6 +155,9 @@ fn row(out: &mut String, snapshot: &TargetSnapshot, whole: &Snapshot) {
     if let Some(failure) = last.and_then(|run| run.outcome.failure()) {
         let _ = write!(out, "{}<br><small>{}</small>", failure.reason.as_label(), Escaped(&failure.sentence));
     }
+    if let Some(explained) = &snapshot.explained {
+        let _ = write!(out, "<br><small>{}</small>", explanation(explained, "targets/"));
+    }
     out.push_str("</td><td class=\"n\" data-label=\"Status\">");
     if let Some(status) = last.and_then(api::status) {
         let _ = write!(out, "{status}");
@@ -175,6 +178,20 @@ fn row(out: &mut String, snapshot: &TargetSnapshot, whole: &Snapshot) {
         let _ = write!(out, "{}<br><small>{}</small>", time(Some(since)), span(ago(since)));
     }
     out.push_str("</td></tr>\n");
+}
+
+/// `explained by gateway, down since ...`. Pages of targets are below `targets`.
+fn explanation(explained: &Explained, targets: &str) -> String {
+    let name = explained.by.name.as_str();
+    let how = match explained.parent {
+        ParentState::Down => format!("down since {}", time(explained.since)),
+        ParentState::Checking => "which is being checked".to_owned(),
+        ParentState::Recovering => {
+            format!("up again since {}; not checked often enough since then", time(explained.since))
+        }
+    };
+    let encoded = utf8_percent_encode(name, SEGMENT);
+    format!("explained by <a href=\"{targets}{encoded}\">{}</a>, {how}", Escaped(name))
 }
 
 fn time(time: Option<std::time::SystemTime>) -> String {
@@ -208,6 +225,8 @@ impl std::fmt::Display for Escaped<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::metrics::fixture::{many, varied};
 
@@ -238,6 +257,25 @@ mod tests {
             target.shared_cause = None;
         }
         assert!(!page_of(&snapshot).contains("<li>"));
+    }
+
+    #[test]
+    fn what_explains_a_failure_is_named_and_linked() {
+        let mut snapshot = varied();
+        let expected = "explained by <a href=\"targets/expired\">expired</a>, down since <time datetime=\"2026-01-02T03:03:04.000Z\">";
+        let shown = page(&snapshot, true);
+        assert_eq!(shown.matches("explained by").count(), 1);
+        assert!(shown.contains(expected));
+        let by = &mut snapshot.targets.iter_mut().find_map(|target| target.explained.as_mut()).unwrap();
+        for (parent, words) in [
+            (ParentState::Checking, ", which is being checked<"),
+            (ParentState::Recovering, ", up again since <time datetime=\"2026-01-02T03:03:04.000Z\">"),
+        ] {
+            by.parent = parent;
+            assert!(explanation(by, "").contains(words.trim_end_matches('<')), "{}", explanation(by, ""));
+        }
+        by.by = crate::metrics::fixture::http_target("<&>", &[], &[]);
+        assert!(explanation(by, "").starts_with("explained by <a href=\"%3C%26%3E\">&lt;&amp;&gt;</a>"));
     }
 
     #[test]

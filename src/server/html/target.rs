@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use super::{Escaped, SEGMENT, time};
+use super::{Escaped, SEGMENT, explanation, time};
 use crate::server::api::{self, Evidence};
 use crate::server::text::span;
 use crate::state::{TargetSnapshot, Verdict};
@@ -120,6 +120,11 @@ fn now(out: &mut String, target: &TargetSnapshot, taken: SystemTime) {
     if let Some(cause) = &target.shared_cause {
         let since = time(Some(cause.since));
         let _ = writeln!(out, "<p><strong>Not alone:</strong> {} Since {since}.</p>", Escaped(&cause.sentence()));
+    }
+    if let Some(explained) = &target.explained {
+        let mut sentence = explanation(explained, "");
+        sentence.replace_range(..1, "E");
+        let _ = writeln!(out, "<p><strong>{sentence}.</strong></p>");
     }
     if let Some(current) = target.target.maintenance.current(taken) {
         let name = if current.window.name.is_empty() { "Maintenance" } else { &*current.window.name };

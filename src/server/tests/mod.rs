@@ -50,6 +50,7 @@ async fn start(snapshot: Snapshot, limits: Limits) -> Running {
     let probe = ProbeEndpoint::new(config.clone(), shared, Arc::clone(&telemetry), ProbeOptions::default());
     let context = Context {
         state: State::default(),
+        dependencies: crate::cause::Dependencies::default(),
         telemetry: Arc::clone(&telemetry),
         config,
         reload,

@@ -7,6 +7,7 @@
 mod saved;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use super::changes::Changes;
 use super::clock::{Account, Clock};
 use super::recent::Recent;
 use super::timeline::{Timeline, Turn};
+use super::wish::{Bell, Told, Wishes};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, Observation, Outcome, Reason, SharedCause};
@@ -25,6 +27,27 @@ pub use saved::Saved;
 pub struct TargetState {
     target: Arc<Target>,
     inner: Mutex<Inner>,
+    /// Rings when a run is wished for.
+    bell: Bell,
+}
+
+/// How a target is, as far as it matters to others.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    pub verdict: Verdict,
+    /// When the verdict became what it is.
+    pub since: Option<SystemTime>,
+    /// Since when it is up after an outage.
+    pub recovered: Option<SystemTime>,
+    /// The last run failed, and says something about the target.
+    pub failing: bool,
+    /// Somebody waits for a run of it.
+    pub wished: bool,
+    /// When its latest good run began.
+    pub good: Option<Instant>,
+    /// When the run began for which its parents were asked last: the first failing one, then the one that confirmed. `None`
+    /// while it does not fail.
+    pub asked: Option<Instant>,
 }
 
 /// What the search for shared causes reads of a target.
@@ -61,6 +84,8 @@ pub struct Recorded {
     pub next: Next,
     /// It is the first failing run after a good one, and conclusive.
     pub begins_series: bool,
+    /// What stands behind it is to be looked at: the run begins a series of failures, or confirms one.
+    pub asks: bool,
 }
 
 /// A change of the verdict.
@@ -105,6 +130,9 @@ struct Inner {
     notice: Option<Arc<Notice>>,
     /// The outage was confirmed in a maintenance window, and is counted when it outlasts that.
     outage_uncounted: bool,
+    wishes: Wishes,
+    /// See [`Standing::asked`].
+    asked: Option<Instant>,
     /// Its place was taken over; whatever still comes in is dropped.
     retired: bool,
 }
@@ -131,9 +159,11 @@ impl TargetState {
             recent: Recent::default(),
             notice: None,
             outage_uncounted: false,
+            wishes: Wishes::default(),
+            asked: None,
             retired: false,
         };
-        Self { target, inner: Mutex::new(inner) }
+        Self { target, inner: Mutex::new(inner), bell: Bell::default() }
     }
 
     /// The same target by name, with other settings: it keeps verdict, totals, capsules and the last observation.
@@ -170,9 +200,15 @@ impl TargetState {
             recent: old.recent.clone(),
             notice: old.notice.clone(),
             outage_uncounted: old.outage_uncounted,
+            wishes: old.wishes.handed_on(),
+            asked: old.asked.filter(|_| confirmed),
             retired: false,
         };
-        Self { target, inner: Mutex::new(inner) }
+        let bell = Bell::default();
+        if inner.wishes.is_any() {
+            bell.ring();
+        }
+        Self { target, inner: Mutex::new(inner), bell }
     }
 
     pub fn target(&self) -> &Arc<Target> {
@@ -185,6 +221,7 @@ impl TargetState {
         let inner = &mut *inner;
         if !inner.retired {
             inner.clock.begin(now, &mut inner.totals);
+            inner.wishes.begin(now);
         }
     }
 
@@ -193,12 +230,61 @@ impl TargetState {
         let observation = Arc::new(observation);
         let mut inner = self.lock();
         if inner.retired {
-            return Recorded { observation, change: None, next: Next::Tick, begins_series: false };
+            return Recorded { observation, change: None, next: Next::Tick, begins_series: false, asks: false };
         }
         let before = inner.failures_in_a_row;
         let (change, next) = inner.record(&self.target, &observation, now);
+        let told = match &observation.outcome {
+            Outcome::Up => Told::Good,
+            Outcome::Down(failure) if failure.reason.is_inconclusive() => Told::Nothing,
+            Outcome::Down(_) => Told::Bad,
+        };
+        inner.wishes.end(now, told);
         let begins_series = before == 0 && inner.failures_in_a_row == 1;
-        Recorded { observation, change, next, begins_series }
+        let asks = begins_series || matches!(change, Some(Change::WentDown { .. }));
+        if asks {
+            inner.asked = inner.wishes.began();
+        } else if told == Told::Good {
+            inner.asked = None;
+        }
+        Recorded { observation, change, next, begins_series, asks }
+    }
+
+    /// Wishes for a run that begins at `since` or later, out of turn.
+    pub fn wish(&self, since: Instant, now: Instant) {
+        let mut inner = self.lock();
+        let (timeout, retry) = (self.target.cadence.timeout(), self.target.confirm.retry_interval);
+        if !inner.retired && inner.wishes.wish(since, now, timeout, retry) {
+            drop(inner);
+            self.bell.ring();
+        }
+    }
+
+    /// When the run that is wished for may begin.
+    pub(crate) fn wished(&self) -> Option<Instant> {
+        self.lock().wishes.due(self.target.confirm.retry_interval)
+    }
+
+    /// Ready when a wish was made since this was last ready. For the loop of the target alone.
+    pub(crate) fn poll_wish_made(&self, context: &Context<'_>) -> Poll<()> {
+        self.bell.poll_heard(context)
+    }
+
+    pub fn standing(&self, now: Instant) -> Standing {
+        let inner = self.lock();
+        let recovered = match inner.timeline.turns() {
+            [.., before, last] if (before.verdict, last.verdict) == (Verdict::Down, Verdict::Up) => Some(last.time),
+            _ => None,
+        };
+        Standing {
+            verdict: inner.verdict,
+            since: inner.since,
+            recovered: recovered.filter(|_| inner.verdict == Verdict::Up),
+            failing: inner.is_failing(),
+            wished: inner.wishes.is_open(now),
+            good: inner.wishes.good(),
+            asked: inner.asked,
+        }
     }
 
     /// What re-checks found out about the failing series that goes on; too late for one that is over.
@@ -271,6 +357,7 @@ impl TargetState {
             notice: inner.notice.clone(),
             maintenance: (!self.target.maintenance.is_empty())
                 .then(|| self.target.maintenance.current(inner.clock.wall(now)).is_some()),
+            explained: None,
         }
     }
 
@@ -286,6 +373,12 @@ impl TargetState {
 }
 
 impl Inner {
+    /// The last run failed, and says something about the target.
+    fn is_failing(&self) -> bool {
+        let failure = self.last.as_deref().and_then(|run| run.outcome.failure());
+        self.failures_in_a_row > 0 && failure.is_some_and(|failure| !failure.reason.is_inconclusive())
+    }
+
     fn record(&mut self, target: &Target, run: &Arc<Observation>, now: Instant) -> (Option<Change>, Next) {
         // How long the target may go without a new run before its time is called unknown.
         let trusted_for = target
