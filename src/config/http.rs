@@ -4,6 +4,22 @@ use std::fmt;
 
 use super::{CelRule, DnsServers, IpPreference, Pattern, Secret, TlsSettings, ZonedUrl};
 
+/// Whether `text`, from which `url` was read, has the port of the URL's scheme in it; the URL has dropped it as the
+/// default. A server may be told: the Host header is sent as the URL was written, as by Go's client.
+pub fn names_default_port(text: &str, url: &url::Url) -> bool {
+    if url.port().is_some() {
+        return false;
+    }
+    let text = text.trim();
+    let rest = text.split_once("//").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match host.rsplit_once(':') {
+        Some((_, port)) => port.parse().is_ok_and(|port: u16| Some(port) == url.port_or_known_default()),
+        None => false,
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// Accepted final status codes; empty means 200..=299.

@@ -314,13 +314,36 @@ pub enum UpWhen {
 /// What to do on each run: one protocol, its settings, and where to.
 #[derive(Clone, Debug)]
 pub enum ProbeSpec {
-    Http { settings: Arc<HttpSettings>, url: ZonedUrl },
-    Tcp { settings: Arc<TcpSettings>, address: HostPort },
-    Dns { settings: Arc<DnsSettings>, server: DnsServer },
-    Icmp { settings: Arc<IcmpSettings>, host: String },
-    Grpc { settings: Arc<GrpcSettings>, address: HostPort },
-    Unix { settings: Arc<UnixSettings>, path: PathBuf },
-    Websocket { settings: Arc<WebsocketSettings>, url: ZonedUrl },
+    Http {
+        settings: Arc<HttpSettings>,
+        url: ZonedUrl,
+        /// It was written with the port of its scheme (`http://host:80`), which is no part of `url` then.
+        names_port: bool,
+    },
+    Tcp {
+        settings: Arc<TcpSettings>,
+        address: HostPort,
+    },
+    Dns {
+        settings: Arc<DnsSettings>,
+        server: DnsServer,
+    },
+    Icmp {
+        settings: Arc<IcmpSettings>,
+        host: String,
+    },
+    Grpc {
+        settings: Arc<GrpcSettings>,
+        address: HostPort,
+    },
+    Unix {
+        settings: Arc<UnixSettings>,
+        path: PathBuf,
+    },
+    Websocket {
+        settings: Arc<WebsocketSettings>,
+        url: ZonedUrl,
+    },
 }
 
 /// The server that a DNS probe asks.

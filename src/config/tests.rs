@@ -635,3 +635,43 @@ targets: [{name: a, target: 'http://127.0.0.1/', module: j}]
     );
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+/// HTTP/3 is https alone, and a port that is written stays what it is, as with the incumbent.
+#[test]
+fn a_target_over_http3_is_an_https_one_with_the_port_that_it_names() {
+    for (module, target, url, names_port, warned) in [
+        ("h3", "http://a.example", "https://a.example/", false, true),
+        ("h3", "http://a.example:80/x", "https://a.example:80/x", false, true),
+        ("h3", "HTTP://a.example:443/", "https://a.example/", true, true),
+        ("h3", "http://a.example:8080", "https://a.example:8080/", false, true),
+        ("h3", "a.example:80", "https://a.example:80/", false, false),
+        ("h3", "a.example", "https://a.example/", false, false),
+        ("h3", "https://a.example:443/", "https://a.example/", true, false),
+        ("h3", "https://a.example:80/", "https://a.example:80/", false, false),
+        ("h3", "http://me:secret@[::1]:80/", "https://[::1]:80/", false, true),
+        ("any", "http://a.example:80/", "http://a.example/", true, false),
+        ("any", "http://me:80@a.example/", "http://a.example/", false, false),
+        ("any", "http://a.example/x:80", "http://a.example/x:80", false, false),
+        ("any", "a.example:80", "http://a.example/", true, false),
+        ("any", "https://a.example:443?q", "https://a.example/?q", true, false),
+        ("any", "https://a.example:80/", "https://a.example:80/", false, false),
+        ("any", "http://[::80]/", "http://[::80]/", false, false),
+    ] {
+        let text = format!(
+            "modules: {{h3: {{prober: http, http: {{enable_http3: true, enable_http2: false}}}}, any: {{prober: http}}}}\n\
+             targets: [{{name: a, target: '{target}', module: {module}}}]\n"
+        );
+        let config = Source::new("t.yaml", text).config().unwrap();
+        let ProbeSpec::Http { url: found, names_port: found_port, .. } = &config.targets[0].probe else { panic!() };
+        assert_eq!((found.url().as_str(), *found_port), (url, names_port), "{module} {target}");
+        let sentence = format!("targets[0].target: is asked as {url}, for its module has enable_http3");
+        assert_eq!(config.warnings.iter().any(|warning| warning.contains(&sentence)), warned, "{:?}", config.warnings);
+        assert!(!config.warnings.iter().any(|warning| warning.contains("secret")), "{:?}", config.warnings);
+        let ProbeSpec::Http { url: by_request, names_port: port, .. } =
+            config.modules[module].probe_spec(target).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!((by_request.url().as_str(), port), (url, names_port), "by request: {module} {target}");
+    }
+}

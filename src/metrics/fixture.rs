@@ -96,8 +96,11 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
 
 pub(crate) fn http_target(name: &str, pairs: &[(&str, &str)], buckets: &[f64]) -> Arc<Target> {
     let address = "https://shop.example.com/health";
-    let probe =
-        ProbeSpec::Http { settings: Arc::new(http_settings()), url: address.parse::<url::Url>().unwrap().into() };
+    let probe = ProbeSpec::Http {
+        settings: Arc::new(http_settings()),
+        url: address.parse::<url::Url>().unwrap().into(),
+        names_port: false,
+    };
     target(name, address, pairs, buckets, probe)
 }
 

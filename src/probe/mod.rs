@@ -94,8 +94,9 @@ pub enum ProberError {
 impl Prober {
     pub fn new(spec: &ProbeSpec, shared: &Arc<Shared>) -> Result<Self, ProberError> {
         Ok(match spec {
-            ProbeSpec::Http { settings, url } => {
-                Self::Http(http::HttpProber::new(Arc::clone(settings), url.clone(), shared)?)
+            ProbeSpec::Http { settings, url, names_port } => {
+                let prober = http::HttpProber::new(Arc::clone(settings), url.clone(), shared)?;
+                Self::Http(prober.naming_port(*names_port))
             }
             ProbeSpec::Tcp { settings, address } => {
                 Self::Tcp(tcp::TcpProber::new(Arc::clone(settings), address.clone(), shared)?)

@@ -38,7 +38,7 @@ pub(super) fn place(spec: &ProbeSpec) -> Option<Place<'_>> {
         return None;
     }
     Some(match spec {
-        ProbeSpec::Http { settings, url } => {
+        ProbeSpec::Http { settings, url, names_port: _ } => {
             let (host, port) = (url.host(), url.port_or_known_default());
             Place { host, port, servers: &settings.dns_servers, ip: settings.ip }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::services::Transport;
 use super::{Resolver, address, http, tcp};
+use crate::config::http::names_default_port;
 use crate::config::problem::At;
 use crate::config::raw::{RawHttp, RawTcp};
 use crate::config::{Anchor, ProbeSpec};
@@ -48,5 +49,6 @@ fn url(text: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Result<ProbeSpec, Strin
     // The certificate is the anchor's own affair.
     settings.tls.insecure_skip_verify = true;
     settings.keep_excerpt = false;
-    Ok(ProbeSpec::Http { settings: Arc::new(settings), url })
+    let names_port = names_default_port(text, url.url());
+    Ok(ProbeSpec::Http { settings: Arc::new(settings), url, names_port })
 }

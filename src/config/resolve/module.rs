@@ -11,12 +11,12 @@ use super::global::{Defaults, TIMEOUTS, dns_servers_of};
 use super::services::Transport;
 use super::{Resolver, dns, grpc, http, icmp, tcp, unix, websocket};
 use crate::config::dns::DnsTransport;
-use crate::config::http::HttpAuth;
+use crate::config::http::{HttpAuth, names_default_port};
 use crate::config::node::Node;
 use crate::config::problem::{At, list_of, nearest, shorten};
 use crate::config::raw::{self, RawModule};
 use crate::config::units::parse_duration;
-use crate::config::{DnsServer, DnsServers, Module, ModuleSettings, ProbeSpec, shape};
+use crate::config::{DnsServer, DnsServers, HttpSettings, Module, ModuleSettings, ProbeSpec, shape};
 
 /// The module of targets that name none.
 pub(super) const DEFAULT_MODULE: &str = "http_2xx";
@@ -380,18 +380,41 @@ fn basic_auth(UrlCredentials { username, password }: UrlCredentials) -> HttpAuth
     HttpAuth::Basic { username, password }
 }
 
+/// There is no HTTP/3 without TLS, so an http target is an https one there. As with the incumbent, the text is changed and
+/// not the URL: a port that it names stays (`http://host:80` is `https://host:80`).
+pub(super) fn over_http3(target: &str) -> Option<String> {
+    let target = target.trim();
+    match target.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => Some(format!("https://{rest}")),
+        Some(_) => None,
+        None => Some(format!("https://{target}")),
+    }
+}
+
+fn http_spec(settings: Arc<HttpSettings>, target: &str) -> Result<ProbeSpec, String> {
+    // What is wrong with a target is told of the target as it is written.
+    let (mut url, _) = address::http_url(target)?;
+    let mut names_port = names_default_port(target, url.url());
+    if settings.enable_http3
+        && let Some(secure) = over_http3(target)
+    {
+        (url, _) = address::http_url(&secure)?;
+        names_port = names_default_port(&secure, url.url());
+    }
+    Ok(ProbeSpec::Http { settings, url, names_port })
+}
+
 /// What to do for `target`, by a module's settings.
 ///
 /// # Errors
 /// A sentence: the target is no address for this prober, or the module cannot be used.
 pub(in crate::config) fn probe_spec(settings: &ModuleSettings, target: &str) -> Result<ProbeSpec, String> {
     if let ModuleSettings::Http(settings) = settings {
-        let (url, credentials) = address::http_url(target)?;
         let mut settings = Arc::clone(settings);
-        if let Some(credentials) = credentials {
+        if let Ok((_, Some(credentials))) = address::http_url(target) {
             Arc::make_mut(&mut settings).auth = Some(basic_auth(credentials));
         }
-        return Ok(ProbeSpec::Http { settings, url });
+        return http_spec(settings, target);
     }
     spec_of(settings, target)
 }
@@ -399,9 +422,7 @@ pub(in crate::config) fn probe_spec(settings: &ModuleSettings, target: &str) -> 
 /// As [`probe_spec`], with settings that have the credentials of the URL already.
 pub(super) fn spec_of(settings: &ModuleSettings, target: &str) -> Result<ProbeSpec, String> {
     match settings {
-        ModuleSettings::Http(settings) => {
-            Ok(ProbeSpec::Http { settings: Arc::clone(settings), url: address::http_url(target)?.0 })
-        }
+        ModuleSettings::Http(settings) => http_spec(Arc::clone(settings), target),
         ModuleSettings::Tcp(settings) => {
             Ok(ProbeSpec::Tcp { settings: Arc::clone(settings), address: address::host_port(target, Transport::Tcp)? })
         }

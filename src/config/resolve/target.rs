@@ -190,6 +190,14 @@ pub(super) fn resolve(
     };
     let Some(address) = address else { return };
     let probe = spec(&made, variation, &address, at, modules, r);
+    if let Some((ProbeSpec::Http { settings, url, .. }, _)) = &probe
+        && settings.enable_http3
+        && address.contains("://")
+        && module::over_http3(&address).is_some()
+    {
+        let message = format!("is asked as {}, for its module has enable_http3, and HTTP/3 is https alone", url.url());
+        r.warn(&at.key("target"), &message);
+    }
     if let (Some((ProbeSpec::Icmp { settings, .. }, _)), Some(cadence)) = (&probe, &cadence)
         && let Some(message) = icmp::too_slow(settings, cadence.timeout())
     {

@@ -30,6 +30,8 @@ pub(super) struct Names {
     /// `server_name`: on hops to the first hop's host.
     pub(super) server_name: bool,
     pub(super) proxied: bool,
+    /// The port of the scheme is told to the server where no Host header is configured.
+    pub(super) default_port: bool,
 }
 
 pub(super) fn dress(settings: &HttpSettings, url: &Url, names: Names) -> Dressed {
@@ -42,7 +44,7 @@ pub(super) fn dress(settings: &HttpSettings, url: &Url, names: Names) -> Dressed
             set_host(&mut wire, bare, |_| Ok(()));
         }
     }
-    if host.is_none() && server_name.is_none() {
+    if host.is_none() && server_name.is_none() && !names.default_port {
         return Dressed { url: wire, host: None };
     }
     if !names.proxied {
@@ -56,17 +58,21 @@ pub(super) fn dress(settings: &HttpSettings, url: &Url, names: Names) -> Dressed
         }
     }
     let natural = authority(&wire);
-    let wanted = host.map_or_else(|| authority(url), str::to_owned);
+    let wanted = match (host, url.port_or_known_default()) {
+        (Some(host), _) => host.to_owned(),
+        (None, Some(port)) if names.default_port => format!("{}:{port}", url.host_str().unwrap_or_default()),
+        (None, _) => authority(url),
+    };
     let host = (!wanted.eq_ignore_ascii_case(&natural)).then(|| HeaderValue::from_str(&wanted).ok()).flatten();
     Dressed { url: wire, host }
 }
 
 /// Whether some hop to the target's own host cannot be said in HTTP/2.
 pub(super) fn needs_http1(settings: &HttpSettings, url: &Url, proxied: bool) -> bool {
-    let first = dress(settings, url, Names { host_header: true, server_name: true, proxied });
+    let first = dress(settings, url, Names { host_header: true, server_name: true, proxied, default_port: false });
     // A redirect from http to https brings the server name into play later.
     let other_name = settings.tls.server_name.as_deref().is_some_and(|name| {
-        let plain = dress(settings, url, Names { host_header: true, server_name: false, proxied });
+        let plain = dress(settings, url, Names { host_header: true, server_name: false, proxied, default_port: false });
         plain.url.host_str().is_none_or(|host| !host.eq_ignore_ascii_case(name))
     });
     first.host.is_some() || other_name
@@ -139,10 +145,27 @@ mod tests {
                 tls: TlsSettings { server_name: server_name.map(str::to_owned), ..TlsSettings::default() },
                 ..settings()
             };
-            let names = Names { host_header: true, server_name: true, proxied };
+            let names = Names { host_header: true, server_name: true, proxied, default_port: false };
             let dressed = dress(&settings, &Url::parse(url).unwrap(), names);
             let found = (dressed.url.as_str(), dressed.host.as_ref().map(|value| value.to_str().unwrap()));
             assert_eq!(found, (wire, header), "{url} {host:?} {server_name:?}");
+        }
+    }
+    #[test]
+    fn a_port_that_is_written_is_told() {
+        for (url, host, header) in [
+            ("http://a.org:80/", None, Some("a.org:80")),
+            ("https://a.org:443/", None, Some("a.org:443")),
+            ("http://[::1]:80/", None, Some("[::1]:80")),
+            ("http://a.org:80/", Some("b.org"), Some("b.org")),
+            ("http://a.org:8080/", None, None),
+        ] {
+            let settings = HttpSettings { host: host.map(str::to_owned), ..settings() };
+            let parsed = Url::parse(url).unwrap();
+            let default_port = crate::config::http::names_default_port(url, &parsed);
+            let names = Names { host_header: true, server_name: true, proxied: true, default_port };
+            let dressed = dress(&settings, &parsed, names);
+            assert_eq!(dressed.host.as_ref().map(|value| value.to_str().unwrap()), header, "{url}");
         }
     }
 }

@@ -58,6 +58,10 @@ pub struct HttpProber {
     url: Url,
     transport: Transport,
     authorization: Authorization,
+    /// The target was written with the port of its scheme.
+    names_port: bool,
+    /// HTTP/2 may be spoken, which has no place for a Host header beside the URL.
+    may_speak_http2: bool,
 }
 
 enum Authorization {
@@ -121,7 +125,13 @@ impl HttpProber {
         // Neither fails on an http or https URL.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        Ok(Self { settings, url, transport: chosen, authorization })
+        let may_speak_http2 = alpn == Alpn::Http2AndHttp1;
+        Ok(Self { settings, url, transport: chosen, authorization, names_port: false, may_speak_http2 })
+    }
+
+    /// Whether the target was written with the port of its scheme, which the server is told then.
+    pub fn naming_port(self, names_port: bool) -> Self {
+        Self { names_port, ..self }
     }
 
     /// The names that credentials and `server_name` are for: the URL's host and the configured Host.

@@ -13,6 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use url::{Position, Url};
 
+use crate::config::http::names_default_port;
+
 /// Redirects that are followed; the next one is judged itself.
 pub(super) const MOST_REDIRECTS: u32 = 10;
 
@@ -24,6 +26,8 @@ pub(super) struct Next {
     pub(super) keeps_body: bool,
     /// The Location was relative: the configured Host header stays.
     pub(super) relative: bool,
+    /// The Location was written with the port of its scheme.
+    pub(super) names_port: bool,
 }
 
 /// A Location that leads nowhere.
@@ -52,7 +56,10 @@ pub(super) fn next(
     if location.is_empty() {
         return None;
     }
-    Some(follow(location, url).map(|(url, relative)| Next { url, method, keeps_body, relative }))
+    Some(follow(location, url).map(|(url, relative)| {
+        let names_port = !relative && names_default_port(&String::from_utf8_lossy(location), &url);
+        Next { url, method, keeps_body, relative, names_port }
+    }))
 }
 
 /// Servers send raw UTF-8 and worse; bytes beyond ASCII are percent-encoded as they are.
@@ -152,6 +159,7 @@ mod tests {
     #[test]
     fn locations_resolve_against_the_current_url() {
         for (location, url, relative) in [
+            ("http://a.org:80/z", "http://a.org/z", false),
             ("/z", "http://a.org/z", true),
             ("z?k=v#frag", "http://a.org/x/z?k=v", true),
             ("//b.org/z", "http://b.org/z", false),
@@ -161,6 +169,7 @@ mod tests {
         ] {
             let next = hop(302, location, Method::GET).unwrap().unwrap();
             assert_eq!((next.url.as_str(), next.relative), (url, relative), "{location}");
+            assert_eq!(next.names_port, location.contains(":80"), "{location}");
         }
     }
 

@@ -38,6 +38,8 @@ struct Hop {
     keeps_body: bool,
     keeps_credentials: bool,
     keeps_host: bool,
+    /// The URL was written with the port of its scheme.
+    names_port: bool,
     /// The page that led here, where it may be told.
     referer: Option<HeaderValue>,
 }
@@ -66,6 +68,7 @@ impl<'a> Run<'a> {
             keeps_body: true,
             keeps_credentials: true,
             keeps_host: true,
+            names_port: self.prober.names_port,
             referer: None,
         };
         let mut jar = Jar::default();
@@ -110,6 +113,7 @@ impl<'a> Run<'a> {
             host_header: hop.keeps_host,
             server_name: redirect::is_home(&hop.url, &prober.home()),
             proxied: prober.transport.proxy(&hop.url).is_some(),
+            default_port: hop.names_port && (hop.url.scheme() == "http" || !prober.may_speak_http2),
         };
         let dressed = dress(settings, &hop.url, names);
         let here = redirect::referer(&dressed.url, dressed.host.as_ref());
@@ -167,6 +171,7 @@ impl<'a> Run<'a> {
         }
         hop.keeps_credentials &= redirect::keeps_credentials(&hop.url, &next.url, &self.prober.home());
         hop.keeps_host &= next.relative;
+        hop.names_port = if next.relative { hop.names_port } else { next.names_port };
         hop.keeps_body &= next.keeps_body;
         hop.method = next.method;
         hop.url = next.url;

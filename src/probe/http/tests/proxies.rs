@@ -38,6 +38,17 @@ async fn a_plain_request_goes_to_the_proxy_whole() {
 }
 
 #[tokio::test]
+async fn a_default_port_that_the_target_names_is_in_the_host_header() {
+    let proxy = http_proxy(nobody(), None).await;
+    let settings = HttpSettings { proxy: via(&format!("http://{}", proxy.address)), ..settings() };
+    for (names_port, host) in [(true, "nowhere.example:80"), (false, "nowhere.example")] {
+        let prober = prober(settings.clone(), "http://nowhere.example:80/").naming_port(names_port);
+        assert!(run(&prober, SOON).await.outcome.is_up());
+        assert_eq!(header(&proxy.requests().pop().unwrap(), "host"), Some(host));
+    }
+}
+
+#[tokio::test]
 async fn connect_headers_are_for_connect_alone() {
     let proxy = http_proxy(nobody(), None).await;
     let mut connect_headers = http::HeaderMap::new();
