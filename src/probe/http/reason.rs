@@ -135,9 +135,13 @@ fn transport(error: &reqwest::Error, length: u64) -> Failure {
     if malformed {
         return Failure::new(Reason::ProtocolError, format!("the body is malformed: {}", explain(error)));
     }
-    let why = http2::failure(error).map_or_else(|| explain(error), |failure| failure.sentence.into_string());
-    let sentence = format!("the answer broke off after {length} bytes of body: {why}");
-    Failure::new(Reason::ResponseTruncated, sentence)
+    let (reason, why) = match http2::failure(error) {
+        // We broke off, as over HTTP/1 at a chunk that is none.
+        Some(Failure { reason: Reason::ProtocolError, sentence }) => (Reason::ProtocolError, sentence.into_string()),
+        Some(failure) => (Reason::ResponseTruncated, failure.sentence.into_string()),
+        None => (Reason::ResponseTruncated, explain(error)),
+    };
+    Failure::new(reason, format!("the answer broke off after {length} bytes of body: {why}"))
 }
 
 fn io_errors<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a io::Error> {

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use h3::error::StreamError;
 use http_body::{Body, Frame};
 
 use super::RequestStream;
@@ -62,8 +63,7 @@ impl Body for Answer {
             return Poll::Ready(None);
         }
         open.drive.poll(cx);
-        let polled =
-            open.stream.poll_recv_data(cx).map_ok(|data| data.map(|mut data| data.copy_to_bytes(data.remaining())));
+        let polled = poll_data(&mut open.stream, cx);
         let result = match polled {
             Poll::Ready(Ok(Some(data))) => {
                 open.fault.progressed();
@@ -86,4 +86,18 @@ impl Body for Answer {
         open.ended = true;
         Poll::Ready(result)
     }
+}
+
+/// The next piece of the body. h3 takes an empty DATA frame for the end; what follows tells.
+fn poll_data(stream: &mut RequestStream, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamError>> {
+    /// Beyond these, an empty frame is what the end cannot be followed by.
+    const MOST_EMPTY: usize = 16;
+
+    for _ in 0..MOST_EMPTY {
+        match ready!(stream.poll_recv_data(cx)?) {
+            Some(mut data) => return Poll::Ready(Ok(Some(data.copy_to_bytes(data.remaining())))),
+            None => {}
+        }
+    }
+    stream.poll_recv_trailers(cx).map_ok(|_| None)
 }

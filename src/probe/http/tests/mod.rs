@@ -7,6 +7,8 @@ mod cost;
 mod failures;
 mod heads;
 mod hops;
+mod hostile;
+mod hostile_http3;
 mod http3;
 mod proxies;
 mod request;
