@@ -178,7 +178,7 @@ reasons! {
     TargetForbidden "target_forbidden" "The rules for /probe do not allow what the target's name or a redirect leads to; no scheduled run fails so." "probe_endpoint.allow in the config, and where the name or the redirect leads.";
     Vantage "vantage" "The exporter reached none of its anchors either, so it is most likely cut off; this says nothing about the target." "The exporter's own network, its uplink and its name servers.";
     Resolver "resolver" "Lookups of unrelated domains through the same name servers failed too; this says nothing about the target." "The name servers that the exporter asks, and the way to them; dns_servers.";
-    Internal "internal" "The exporter itself could not run the probe; this says nothing about the target." "The exporter's log, its limit of open files and its load.";
+    Internal "internal" "The exporter itself could not run the probe; this says nothing about the target." "The exporter's log, a file that the module names, the limit of open files and the load.";
 }
 
 impl Reason {
