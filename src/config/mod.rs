@@ -79,6 +79,7 @@ pub(crate) use problem::Step;
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use re2::anchored;
 pub use re2::{PatternError, Subject};
+pub(crate) use resolve::authority as host_in_ascii;
 pub use shared_cause::SharedCauseSettings;
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;

@@ -16,6 +16,7 @@ mod exposition;
 mod faulty;
 mod icmp;
 mod limits;
+mod names;
 mod old_tls;
 mod once;
 mod outage;

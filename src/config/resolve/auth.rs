@@ -2,7 +2,7 @@
 
 use super::http::MAX_HEADERS;
 use super::web_url::web_url;
-use super::{Resolver, address, oauth2};
+use super::{Resolver, address, names, oauth2};
 use crate::config::http::{HttpAuth, ProxySettings};
 use crate::config::masked::mask_broken_address;
 use crate::config::problem::{At, shorten};
@@ -139,7 +139,7 @@ pub(super) fn secret_file(file: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Opti
 pub(super) fn proxy(keys: ProxyKeys, at: &At<'_>, r: &mut Resolver<'_>) -> ProxySettings {
     let ProxyKeys { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header } = keys;
     let proxy_url = proxy_url.filter(|text| !text.is_empty());
-    let no_proxy = no_proxy.filter(|text| !text.is_empty());
+    let no_proxy = no_proxy.filter(|text| !text.is_empty()).map(|list| names::list(&list));
     let from_environment = proxy_from_environment.unwrap_or(false);
     let connect_headers = connect_headers(proxy_connect_header, &at.key("proxy_connect_header"), r);
     if from_environment {
@@ -204,6 +204,7 @@ fn environment_proxy(connect_headers: http::HeaderMap, at: &At<'_>, r: &mut Reso
     let https = address(["HTTPS_PROXY", "https_proxy"]);
     let no_proxy = variable(["NO_PROXY", "no_proxy"]);
     r.files.note(no_proxy.as_deref().unwrap_or_default().as_bytes());
+    let no_proxy = no_proxy.map(|list| names::list(&list));
     ProxySettings::Environment { http, https, no_proxy, connect_headers }
 }
 

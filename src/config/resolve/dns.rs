@@ -2,7 +2,7 @@
 
 use hickory_resolver::proto::rr::Name;
 
-use super::{Resolver, tls};
+use super::{Resolver, names, tls};
 use crate::config::dns::{DnsTransport, RecordRules};
 use crate::config::dns_numbers::{CLASSES, RCODES, TYPES};
 use crate::config::problem::{At, list_of, nearest, shorten};
@@ -65,13 +65,10 @@ pub(super) fn dns(raw: RawDns, at: &At<'_>, r: &mut Resolver<'_>) -> DnsSettings
 
 fn name(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Name {
     let Some(text) = r.required(raw, at) else { return Name::root() };
-    match Name::from_ascii(&text) {
-        Ok(mut name) => {
-            name.set_fqdn(true);
-            name
-        }
-        Err(error) => {
-            r.problems.add(at, format!("{:?} can be no DNS name: {error}", shorten(&text)));
+    match names::dns(&text) {
+        Ok(name) => name,
+        Err(what) => {
+            r.problems.add_fault(at, format!("{:?} {what}", shorten(&text)));
             Name::root()
         }
     }

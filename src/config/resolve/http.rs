@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::auth::{AuthKeys, ProxyKeys};
-use super::{Resolver, auth, tls};
+use super::{Resolver, auth, names, tls};
 use crate::config::http::{BodyRule, Compression, FailIf, HeaderRule, HttpSettings, HttpVersion, StatusRange};
 use crate::config::masked::names_a_secret;
 use crate::config::problem::{At, list_of, nearest, shorten};
@@ -322,6 +322,13 @@ fn headers(
         let Some((name, mut value)) = header_pair(&name, &value, &at, None, r) else { continue };
         if name == http::header::HOST {
             let text = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
+            let text = match names::authority(&text) {
+                Ok(ascii) => ascii.into_owned(),
+                Err(what) => {
+                    r.problems.add_fault(&at, format!("{:?} {what}", shorten(&text)));
+                    continue;
+                }
+            };
             if text.is_empty() || text.contains(|c: char| c.is_whitespace() || "/@?#".contains(c)) {
                 r.problems.add_fault(&at, format!("{:?} is not a host or host:port", shorten(&text)));
             } else if host.replace(text).is_some() {

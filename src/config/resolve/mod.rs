@@ -53,6 +53,7 @@ use std::time::Duration;
 
 use self::files::Files;
 pub(super) use self::module::probe_spec;
+pub(crate) use self::names::authority;
 use self::tls::PemCache;
 pub(super) use self::web::web;
 use super::expand::{Environment, expand};

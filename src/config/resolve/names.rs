@@ -33,6 +33,99 @@ pub(super) fn host(text: &str) -> Result<Cow<'_, str>, String> {
     }
 }
 
+/// A pattern of names, in which a star stands for anything, in ASCII; what cannot be stays as it is.
+pub(super) fn pattern(text: &str) -> Cow<'_, str> {
+    ascii(text, AsciiDenyList::EMPTY).unwrap_or(Cow::Borrowed(text))
+}
+
+/// A list such as `no_proxy` has, of hosts, domains and `host:port`, in ASCII; what cannot be stays as it is.
+pub(super) fn list(text: &str) -> String {
+    let entry = |entry: &str| authority(entry).map_or_else(|_| entry.to_owned(), Cow::into_owned);
+    text.split(',').map(|text| entry(text.trim())).collect::<Vec<_>>().join(",")
+}
+
+/// A host or `host:port`, as a Host header and a TLS name have it, in ASCII.
+///
+/// # Errors
+/// A sentence that names the label at fault.
+pub(crate) fn authority(text: &str) -> Result<Cow<'_, str>, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !text.is_ascii() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(format!("{}:{port}", ascii(host, AsciiDenyList::EMPTY)?).into())
+        }
+        Some(_) | None => ascii(text, AsciiDenyList::EMPTY),
+    }
+}
+
+/// A name to ask a DNS server for: any bytes but for the length of labels, with `\.` and `\ddd` as in zone files.
+///
+/// # Errors
+/// A sentence that names the label at fault.
+pub(super) fn dns(text: &str) -> Result<Name, String> {
+    if text == "." {
+        return Ok(Name::root());
+    }
+    let mut labels: Vec<Vec<u8>> = Vec::new();
+    let written = split_escaped(text)?;
+    for (written, bytes) in &written {
+        match std::str::from_utf8(bytes) {
+            Ok(label) if !label.is_ascii() => {
+                let ascii = ascii(label, AsciiDenyList::EMPTY)?;
+                for part in ascii.split('.') {
+                    length(part.len(), written, part)?;
+                    labels.push(part.as_bytes().to_vec());
+                }
+            }
+            Ok(_) | Err(_) => {
+                length(bytes.len(), written, written)?;
+                labels.push(bytes.clone());
+            }
+        }
+    }
+    let mut name =
+        Name::from_labels(labels.iter().map(Vec::as_slice)).map_err(|error| format!("can be no DNS name: {error}"))?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// Each label as it is written and as bytes, without the root's.
+fn split_escaped(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let dots: &[char] = if text.is_ascii() { &DOTS[..1] } else { &DOTS };
+    let mut labels = vec![(String::new(), Vec::new())];
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if dots.contains(&c) {
+            labels.push((String::new(), Vec::new()));
+            continue;
+        }
+        let Some((written, bytes)) = labels.last_mut() else { break };
+        written.push(c);
+        if c != '\\' {
+            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            continue;
+        }
+        let rest = chars.as_str();
+        let number = rest.get(..3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
+        if let Some(digits) = number {
+            let byte = digits.parse::<u8>().map_err(|_| {
+                format!("has the escape \\{digits}, which is no byte; \\000 to \\255 are, as in a zone file")
+            })?;
+            written.push_str(digits);
+            bytes.push(byte);
+            chars = rest[3..].chars();
+        } else if let Some(next) = chars.next() {
+            written.push(next);
+            bytes.extend_from_slice(next.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            return Err("ends in a backslash, which escapes nothing".to_owned());
+        }
+    }
+    if labels.len() > 1 && labels.last().is_some_and(|(written, _)| written.is_empty()) {
+        labels.pop();
+    }
+    Ok(labels)
+}
+
 fn ascii(text: &str, deny: AsciiDenyList) -> Result<Cow<'_, str>, String> {
     if text.is_ascii() {
         return Ok(Cow::Borrowed(text));
@@ -80,7 +173,7 @@ mod tests {
     use super::*;
 
     /// Spelling -> its name in ASCII.
-    pub(crate) const NAMES: &[(&str, &str)] = &[
+    const NAMES: &[(&str, &str)] = &[
         ("b\u{fc}cher.test", "xn--bcher-kva.test"),
         ("B\u{dc}CHER.Test", "xn--bcher-kva.Test"),
         ("bu\u{308}cher.test", "xn--bcher-kva.test"),
@@ -100,6 +193,8 @@ mod tests {
     fn names_in_other_scripts_are_sent_in_ascii() {
         for (written, sent) in NAMES {
             assert_eq!(host(written).unwrap(), *sent, "{written}");
+            let absolute = format!("{}.", sent.strip_suffix('.').unwrap_or(sent));
+            assert_eq!(dns(written).unwrap().to_ascii(), absolute, "{written}");
         }
     }
 
@@ -116,11 +211,51 @@ mod tests {
             (&format!("good.{long}.test"), "64 bytes long"),
             (&format!("good.{encoded}.test"), " as \"xn--"),
         ] {
-            let sentence = host(bad).unwrap_err();
-            assert!(sentence.contains(part) && !sentence.contains("good"), "{bad}: {sentence}");
+            for sentence in [host(bad).unwrap_err(), dns(bad).unwrap_err()] {
+                assert!(sentence.contains(part) && !sentence.contains("good"), "{bad}: {sentence}");
+            }
         }
         assert!(host(&"abcdefgh.".repeat(32)).unwrap_err().contains("287 bytes"));
+        assert!(dns(&"abcdefgh.".repeat(32)).is_err());
         assert!(host("-.test").unwrap_err().contains("can be no name of a host"));
+    }
+
+    #[test]
+    fn dns_names_have_more_characters_than_hosts() {
+        for (written, sent) in [
+            ("*.b\u{fc}cher.test", "*.xn--bcher-kva.test."),
+            ("_dmarc.b\u{fc}cher.test", "_dmarc.xn--bcher-kva.test."),
+            ("_443._tcp.example.com", "_443._tcp.example.com."),
+            ("dis_allowed_.test", "dis_allowed_.test."),
+            (".", "."),
+            ("test.", "test."),
+        ] {
+            assert_eq!(dns(written).unwrap().to_ascii(), sent, "{written}");
+        }
+        let labels = |text: &str| dns(text).unwrap().iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(labels("a\\.b.test"), [b"a.b".to_vec(), b"test".to_vec()]);
+        assert_eq!(labels("a\\032b.-x.test"), [b"a b".to_vec(), b"-x".to_vec(), b"test".to_vec()]);
+        assert!(dns("a\\").unwrap_err().contains("backslash"));
+        assert!(dns("a\\999").unwrap_err().contains("\\999"));
+    }
+
+    #[test]
+    fn ports_and_stars_stay_beside_a_name() {
+        for (written, sent) in [
+            ("b\u{fc}cher.test", "xn--bcher-kva.test"),
+            ("b\u{fc}cher.test:8080", "xn--bcher-kva.test:8080"),
+            ("b\u{fc}cher:8080", "xn--bcher-kva:8080"),
+            ("[::1]:80", "[::1]:80"),
+            ("Host.Test", "Host.Test"),
+        ] {
+            assert_eq!(authority(written).unwrap(), sent, "{written}");
+        }
+        assert!(authority("good.\u{fffd}:80").unwrap_err().contains("has the label"));
+        assert_eq!(pattern("*.b\u{fc}cher.test"), "*.xn--bcher-kva.test");
+        assert_eq!(
+            list("10.0.0.0/8, .b\u{fc}cher.test,b\u{fc}cher:80,*"),
+            "10.0.0.0/8,.xn--bcher-kva.test,xn--bcher-kva:80,*"
+        );
     }
 
     proptest! {
@@ -129,6 +264,7 @@ mod tests {
             if let Ok(name) = host(&text) {
                 prop_assert!(name.is_ascii());
             }
+            let _ = (dns(&text), pattern(&text), authority(&text), list(&text));
         }
     }
 }

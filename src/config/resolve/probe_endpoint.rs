@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Resolver;
+use super::{Resolver, names};
 use crate::config::probe_endpoint::{Allow, Modules, ProbeEndpoint};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::RawProbeEndpoint;
@@ -57,7 +57,8 @@ fn rule(text: &str, allow: &mut Allow, at: &At<'_>, r: &mut Resolver<'_>) {
     } else if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         r.problems.add(at, format!("{:?} is not an address such as 192.0.2.1", shorten(text)));
     } else {
-        let text = text.trim_end_matches('.').to_ascii_lowercase();
+        // What is probed is compared by its name in ASCII.
+        let text = names::pattern(text.trim_end_matches('.')).to_ascii_lowercase();
         allow.names.push(Glob::new(&text));
     }
 }

@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use sha2::{Digest, Sha256};
 
-use super::Resolver;
+use super::{Resolver, names};
 use crate::config::problem::At;
 use crate::config::raw::RawTls;
 use crate::config::tls::{ClientIdentity, TlsSettings, TlsVersion};
@@ -65,6 +65,10 @@ pub(super) fn tls(raw: Option<RawTls>, at: &At<'_>, r: &mut Resolver<'_>) -> Tls
         (Source::Pem(_) | Source::Bad, Source::Pem(_) | Source::Bad) => None,
     };
     let server_name = server_name.filter(|name| !name.is_empty());
+    let server_name = server_name.map(|name| match names::authority(&name) {
+        Ok(ascii) => ascii.into_owned(),
+        Err(_) => name,
+    });
     if let Some(name) = &server_name
         && ServerName::try_from(name.as_str()).is_err()
     {

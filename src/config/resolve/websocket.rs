@@ -2,13 +2,13 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue};
 
 use super::auth::AuthKeys;
-use super::{Resolver, auth, http as http_block, tcp, tls};
+use super::{Resolver, auth, http as http_block, names, tcp, tls};
 use crate::config::http::HttpAuth;
-use crate::config::problem::At;
+use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawHeaderValues, RawHttpClient, RawWebsocket};
 use crate::config::{DnsServers, WebsocketSettings};
 
@@ -29,6 +29,7 @@ pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) ->
     let mut map = HeaderMap::new();
     let headers = headers.map(|headers| without_handshake(headers, &at.key("headers"), r));
     http_block::add_header_values(headers, &[], &mut map, &at.key("headers"), r);
+    host_in_ascii(&mut map, &at.key("headers"), r);
     let at_steps = at.key("query_response");
     let mut steps = tcp::steps(query_response, false, &at_steps, r);
     for (index, step) in steps.iter_mut().enumerate() {
@@ -51,6 +52,22 @@ fn without_handshake(headers: Entries<RawHeaderValues>, at: &At<'_>, r: &mut Res
         r.problems.add_fault(&at.key(&name), "cannot be set; it is a part of how the connection is opened");
     }
     Entries(others)
+}
+
+/// A Host header in another script, as DNS has it.
+fn host_in_ascii(headers: &mut HeaderMap, at: &At<'_>, r: &mut Resolver<'_>) {
+    let Some(text) = headers.get(HOST).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()) else { return };
+    if text.is_ascii() {
+        return;
+    }
+    let shown = shorten(text);
+    match names::authority(text).map(|ascii| HeaderValue::from_str(&ascii)) {
+        Ok(Ok(value)) => {
+            headers.insert(HOST, value);
+        }
+        Ok(Err(_)) => r.problems.add_fault(at, format!("{shown:?} can be no Host header")),
+        Err(what) => r.problems.add_fault(at, format!("{shown:?} {what}")),
+    }
 }
 
 /// Credentials and TLS take effect; the rest of the block has none, with the incumbent neither.

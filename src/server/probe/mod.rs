@@ -221,7 +221,9 @@ fn up_front(config: &Config, request: &ProbeRequest, spec: &ProbeSpec) -> Result
     }?;
     match (&request.settings, &request.hostname) {
         // Some proxies go by the Host header rather than by the URL (against RFC 9112 section 3.2.2).
-        (ModuleSettings::Http(http), Some(hostname)) if http.proxy.is_used() => allow.check_host(host_of(hostname)),
+        (ModuleSettings::Http(http), Some(hostname)) if http.proxy.is_used() => {
+            allow.check_host(host_of(http.host.as_deref().unwrap_or(hostname)))
+        }
         _ => Ok(()),
     }
 }

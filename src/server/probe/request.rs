@@ -9,7 +9,7 @@ use http::request::Parts;
 use rustls::pki_types::ServerName;
 
 use crate::config::probe_endpoint::Modules;
-use crate::config::{Config, Module, ModuleSettings, ProbeSpec, mask_address, mask_broken_address};
+use crate::config::{Config, Module, ModuleSettings, ProbeSpec, host_in_ascii, mask_address, mask_broken_address};
 
 /// The module of a request that names none.
 const DEFAULT_MODULE: &str = "http_2xx";
@@ -101,27 +101,34 @@ fn unknown_module(name: &str, config: &Config) -> Refused {
 /// probers have no use for it, with the incumbent neither.
 fn with_hostname(module: &Module, hostname: &str) -> Result<Module, Refused> {
     let mut module = module.clone();
+    // Names are compared and sent in ASCII, as those of the module are.
+    let ascii = host_in_ascii(hostname);
+    let unfit = |what: &str| match &ascii {
+        Ok(_) => Refused::bad(format!("hostname {hostname:?} can be no {what}")),
+        Err(sentence) => Refused::bad(format!("hostname {hostname:?} {sentence}")),
+    };
+    let name = ascii.as_deref().unwrap_or(hostname);
     match &mut module.settings {
         ModuleSettings::Http(settings) => {
-            if let Some(host) = settings.host.as_deref().filter(|host| *host != hostname) {
+            if let Some(host) = settings.host.as_deref().filter(|host| *host != name) {
                 let sentence = format!(
                     "Host header defined both in module configuration ({host}) and with URL-parameter 'hostname' ({hostname})"
                 );
                 return Err(Refused::bad(sentence));
             }
-            if http::HeaderValue::from_str(hostname).is_err() {
-                return Err(Refused::bad(format!("hostname {hostname:?} can be no Host header")));
+            if http::HeaderValue::from_str(name).is_err() {
+                return Err(unfit("Host header"));
             }
-            Arc::make_mut(settings).host = Some(hostname.to_owned());
+            Arc::make_mut(settings).host = Some(name.to_owned());
         }
         ModuleSettings::Tcp(settings) => {
             if settings.tls_config.server_name.is_some() {
                 return Ok(module);
             }
-            if ServerName::try_from(hostname).is_err() {
-                return Err(Refused::bad(format!("hostname {hostname:?} can be no name in TLS")));
+            if ServerName::try_from(name).is_err() {
+                return Err(unfit("name in TLS"));
             }
-            Arc::make_mut(settings).tls_config.server_name = Some(hostname.to_owned());
+            Arc::make_mut(settings).tls_config.server_name = Some(name.to_owned());
         }
         ModuleSettings::Dns(_)
         | ModuleSettings::Icmp(_)
@@ -187,6 +194,8 @@ mod tests {
             ("target=h&module=web&hostname=other.test", 400, "Host header defined both"),
             ("target=h&module=plain&hostname=a%0Ab", 400, "can be no Host header"),
             ("target=h:1&module=mail&hostname=a/b", 400, "can be no name in TLS"),
+            ("target=h&module=plain&hostname=good.%EF%BF%BD", 400, "has the label"),
+            ("target=h:1&module=mail&hostname=good.%EF%BF%BD", 400, "has the label"),
         ] {
             let refused = ask(query, None).unwrap_err();
             assert_eq!(refused.status.as_u16(), status, "{query}");
@@ -259,6 +268,9 @@ mod tests {
         };
         assert_eq!(settings.host.as_deref(), Some("a.test"));
         assert!(ask("target=h&module=web&hostname=shop.test", None).is_ok());
+        let query = "target=h&module=plain&hostname=b%C3%BCcher.test:8080";
+        let ProbeSpec::Http { settings, .. } = ask(query, None).unwrap().spec.unwrap() else { panic!("plain is http") };
+        assert_eq!(settings.host.as_deref(), Some("xn--bcher-kva.test:8080"));
         let ProbeSpec::Tcp { settings, .. } =
             ask("target=h:1&module=mail&hostname=a.test", None).unwrap().spec.unwrap()
         else {
