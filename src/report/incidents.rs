@@ -1,199 +1,147 @@
-//! Outages of several vantages that overlap are one incident, with a scope.
+//! Times in which a target was down, from the first place that was to the last that was not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::prometheus::Series;
-use super::{Moment, Outage, Vantage};
-
-/// Outages of two vantages that are no further apart than this are the same trouble.
-const SAME: f64 = 60.0;
+use super::Vantage;
+use super::scrapes::Cause;
+use super::spans::overlap;
+use super::timeline::{Scope, Stretch, Timeline};
+use super::watch::{Edge, Outage, Watch};
 
 /// Something that went wrong, wherever it was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Incident {
-    pub(super) start: Moment,
-    /// `None`: it goes on.
-    pub(super) end: Option<Moment>,
+    pub(super) start: Edge,
+    /// `None`: it goes on at the end of the report.
+    pub(super) end: Option<Edge>,
     /// From the start to the first scrape that had it, in seconds.
     pub(super) time_to_detect: f64,
-    pub(super) reason: Option<String>,
+    pub(super) reason: Option<Arc<str>>,
+    /// The widest that it had.
     pub(super) scope: Scope,
-    /// Who saw it.
+    /// Places that were down in it.
+    pub(super) places: Vec<String>,
+    /// Who saw it there.
     pub(super) vantages: Vec<Vantage>,
-    /// Everybody who saw it saw it in a maintenance window, so it counts as no outage.
-    pub(super) in_maintenance: bool,
+    pub(super) maintenance: InMaintenance,
+    /// Seconds of it outside maintenance; in the time of the report, and in all.
+    pub(super) down: f64,
+    pub(super) whole: f64,
+    /// Outages that the counters know in it; more than one when scrapes do not tell them apart.
+    pub(super) counted: u32,
+    /// No scrape saw it: its length is known, its place is not.
+    pub(super) between_scrapes: bool,
+    pub(super) causes: BTreeSet<Arc<Cause>>,
 }
 
-/// How many of those who watched at that time saw it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    Global,
-    MultiRegion,
-    SingleRegion,
+pub(super) enum InMaintenance {
+    No,
+    /// From its start to its end; it counts as no outage.
+    Whole,
+    /// It began in a window and outlasted that.
+    Began,
+    /// A window began while it went on.
+    Partly,
 }
 
-impl Scope {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::MultiRegion => "multi-region",
-            Self::SingleRegion => "single-region",
+impl Incident {
+    pub(super) fn counts(&self) -> bool {
+        self.maintenance != InMaintenance::Whole
+    }
+
+    pub(super) fn duration(&self) -> Option<f64> {
+        Some(self.end?.at - self.start.at)
+    }
+
+    /// The shortest and the longest that it may have been.
+    pub(super) fn duration_bounds(&self) -> Option<(f64, f64)> {
+        let (end, duration) = (self.end?, self.duration()?);
+        if self.between_scrapes {
+            // The clocks know its length, from a failing run to a good one.
+            let slack = (self.start.latest - self.start.earliest).min(end.latest - end.earliest);
+            return Some(((duration - slack).max(0.0), duration + slack));
         }
+        Some(((end.earliest - self.start.latest).max(0.0), end.latest - self.start.earliest))
     }
 }
 
-/// Joins what overlaps. `verdicts` are the samples of `probe_up`, to know who watched.
-pub(super) fn join(outages: BTreeMap<Vantage, Vec<Outage>>, verdicts: &[Series]) -> Vec<Incident> {
-    let mut all: Vec<(Vantage, Outage)> = outages
-        .into_iter()
-        .flat_map(|(vantage, outages)| outages.into_iter().map(move |outage| (vantage.clone(), outage)))
+/// Those of the time `window`, in order.
+pub(super) fn find(timeline: &Timeline, watches: &[Watch], window: (f64, f64)) -> Vec<Incident> {
+    let mut found = Vec::new();
+    for stretches in timeline.stretches.chunk_by(|one, next| one.is_down() && next.is_down() && one.to == next.from) {
+        let (from, to) = (stretches[0].from, stretches[stretches.len() - 1].to);
+        if stretches[0].is_down() && overlap((from, to), window) > 0.0 {
+            found.extend(incident(stretches, timeline, watches, window));
+        }
+    }
+    found
+}
+
+fn incident(stretches: &[Stretch], timeline: &Timeline, watches: &[Watch], window: (f64, f64)) -> Option<Incident> {
+    let (from, to) = (stretches.first()?.from, stretches.last()?.to);
+    let places: BTreeSet<usize> = stretches.iter().flat_map(|stretch| stretch.down.iter().copied()).collect();
+    let seen_by: BTreeSet<usize> = stretches.iter().flat_map(|stretch| stretch.seen_by.iter().copied()).collect();
+    let members: Vec<&Outage> = seen_by
+        .iter()
+        .flat_map(|number| &watches[*number].outages)
+        .filter(|outage| outage.start.at < to && outage.until(f64::MAX) > from)
         .collect();
-    all.sort_by_key(|(_, outage)| outage.start);
-    let mut groups: Vec<Vec<(Vantage, Outage)>> = Vec::new();
-    for (vantage, outage) in all {
-        let near = groups.last().is_some_and(|group| {
-            let until = group.iter().map(|(_, outage)| end_of(outage)).fold(f64::MIN, f64::max);
-            // Two outages of one vantage are two, however close.
-            let again =
-                group.iter().any(|(known, before)| *known == vantage && end_of(before) <= outage.start.seconds());
-            outage.start.seconds() <= until + SAME && !again
-        });
-        match groups.last_mut() {
-            Some(group) if near => group.push((vantage, outage)),
-            _ => groups.push(vec![(vantage, outage)]),
-        }
-    }
-    groups.into_iter().filter_map(|group| incident(group, verdicts)).collect()
-}
+    let least = |edge: fn(&Edge) -> f64| members.iter().map(|outage| edge(&outage.start)).fold(f64::MAX, f64::min);
+    let start = Edge { at: from, earliest: least(|edge| edge.earliest).min(from), latest: least(|edge| edge.latest).max(from) };
+    let most = |edge: fn(&Edge) -> f64| {
+        members.iter().filter_map(|outage| outage.end.as_ref()).map(edge).fold(f64::MIN, f64::max)
+    };
+    // As it was at the end of the report: what came later is not for it to tell.
+    let end = (to < window.1).then(|| Edge {
+        at: to,
+        earliest: most(|edge| edge.earliest).min(to),
+        latest: most(|edge| edge.latest).max(to),
+    });
 
-fn end_of(outage: &Outage) -> f64 {
-    outage.end.map_or(f64::MAX, Moment::seconds)
-}
-
-fn incident(group: Vec<(Vantage, Outage)>, verdicts: &[Series]) -> Option<Incident> {
-    let start = group.iter().map(|(_, outage)| outage.start).min()?;
-    let seen = group.iter().map(|(_, outage)| outage.seen).min()?;
-    let end =
-        group.iter().map(|(_, outage)| outage.end).collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, outage) in &group {
-        if let Some(reason) = &outage.reason {
-            *reasons.entry(reason).or_default() += 1;
-        }
+    let mut reasons: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+    for reason in members.iter().filter_map(|outage| outage.reason.as_ref()) {
+        *reasons.entry(reason).or_default() += 1;
     }
-    let reason = reasons.into_iter().max_by_key(|(_, count)| *count).map(|(reason, _)| reason.to_owned());
-    let vantages: BTreeSet<Vantage> = group.iter().map(|(vantage, _)| vantage.clone()).collect();
+    let in_maintenance = stretches.iter().filter(|stretch| stretch.maintenance).count();
+    let seconds = |within: (f64, f64)| -> f64 {
+        let outside = stretches.iter().filter(|stretch| !stretch.maintenance);
+        outside.map(|stretch| overlap((stretch.from, stretch.to), within)).sum()
+    };
+    // The widest so far, as the rules have it; one that wandered from place to place was in several.
+    let widest = stretches.iter().filter_map(Stretch::scope).max()?;
+    let causes = seen_by.iter().flat_map(|number| &watches[*number].causes);
     Some(Incident {
         start,
         end,
-        time_to_detect: (seen.seconds() - start.seconds()).max(0.0),
-        reason,
-        scope: scope(&group, verdicts, start.seconds(), end.map_or(f64::MAX, Moment::seconds)),
-        vantages: vantages.into_iter().collect(),
-        in_maintenance: group.iter().all(|(_, outage)| outage.in_maintenance),
+        time_to_detect: (members.iter().map(|outage| outage.seen).fold(f64::MAX, f64::min) - from).max(0.0),
+        reason: reasons.into_iter().max_by_key(|(_, count)| *count).map(|(reason, _)| Arc::clone(reason)),
+        scope: if widest == Scope::SingleRegion && places.len() > 1 { Scope::MultiRegion } else { widest },
+        places: places.into_iter().map(|place| timeline.places[place].clone()).collect(),
+        maintenance: match in_maintenance {
+            0 => InMaintenance::No,
+            all if all == stretches.len() => InMaintenance::Whole,
+            _ if stretches[0].maintenance => InMaintenance::Began,
+            _ => InMaintenance::Partly,
+        },
+        down: seconds(window),
+        whole: seconds((from, to)),
+        counted: counted(&seen_by, watches, from, to),
+        between_scrapes: members.iter().all(|outage| outage.between_scrapes),
+        causes: causes.filter(|(_, spans)| spans.overlaps(from, to)).map(|(cause, _)| Arc::clone(cause)).collect(),
+        vantages: seen_by.into_iter().map(|number| watches[number].vantage.clone()).collect(),
     })
 }
 
-fn scope(group: &[(Vantage, Outage)], verdicts: &[Series], start: f64, end: f64) -> Scope {
-    // At the start of each of them: how many were going on?
-    let at_once = group
-        .iter()
-        .map(|(_, at)| {
-            let at = at.start.seconds();
-            let going = group.iter().filter(|(_, other)| other.start.seconds() <= at && at < end_of(other));
-            going.map(|(vantage, _)| vantage).collect::<BTreeSet<_>>().len()
-        })
-        .max()
-        .unwrap_or(0);
-    let watching: BTreeSet<Vantage> = verdicts
-        .iter()
-        .filter(|series| {
-            // A step of the samples may be longer than the outage, so somebody who was there shortly before was there.
-            series.samples.iter().any(|sample| sample.time >= start - 900.0 && sample.time <= end + 900.0)
-        })
-        .map(Vantage::of)
-        .collect();
-    let watching = watching.len().max(group.iter().map(|(vantage, _)| vantage).collect::<BTreeSet<_>>().len());
-    if at_once >= watching {
-        Scope::Global
-    } else if at_once > 1 {
-        Scope::MultiRegion
-    } else {
-        Scope::SingleRegion
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::prometheus::Sample;
-    use super::*;
-
-    fn vantage(region: &str) -> Vantage {
-        Vantage { shown: region.to_owned(), labels: vec![("region".to_owned(), region.to_owned())] }
-    }
-
-    fn outage(start: f64, end: Option<f64>, reason: &str) -> Outage {
-        Outage {
-            start: Moment::from_seconds(start),
-            end: end.map(Moment::from_seconds),
-            seen: Moment::from_seconds(start + 5.0),
-            reason: Some(reason.to_owned()),
-            in_maintenance: false,
-        }
-    }
-
-    fn watching(regions: &[&str]) -> Vec<Series> {
-        let labels = |region: &str| [("region".to_owned(), region.to_owned())].into_iter().collect();
-        let samples: Vec<_> = (0..10).map(|n| Sample { time: 900.0 + 60.0 * f64::from(n), value: 1.0 }).collect();
-        regions.iter().map(|region| Series { labels: labels(region), samples: samples.clone() }).collect()
-    }
-
-    fn joined(outages: &[(&str, Outage)], regions: &[&str]) -> Vec<(f64, Option<f64>, &'static str, usize)> {
-        let mut map: BTreeMap<Vantage, Vec<Outage>> = BTreeMap::new();
-        for (region, outage) in outages {
-            map.entry(vantage(region)).or_default().push(outage.clone());
-        }
-        join(map, &watching(regions))
-            .into_iter()
-            .map(|incident| {
-                let end = incident.end.map(Moment::seconds);
-                (incident.start.seconds(), end, incident.scope.as_str(), incident.vantages.len())
-            })
-            .collect()
-    }
-
-    const REGIONS: &[&str] = &["eu", "us", "asia"];
-
-    #[test]
-    fn what_overlaps_is_one_incident_and_its_scope_is_how_many_saw_it_at_once() {
-        let eu = ("eu", outage(1000.0, Some(1100.0), "http_status"));
-        let us = ("us", outage(1010.0, Some(1130.0), "http_status"));
-        let asia = ("asia", outage(1020.0, Some(1090.0), "connect_timeout"));
-        assert_eq!(joined(std::slice::from_ref(&eu), REGIONS), [(1000.0, Some(1100.0), "single-region", 1)]);
-        assert_eq!(joined(&[eu.clone(), us.clone()], REGIONS), [(1000.0, Some(1130.0), "multi-region", 2)]);
-        assert_eq!(joined(&[eu.clone(), us, asia], REGIONS), [(1000.0, Some(1130.0), "global", 3)]);
-        assert_eq!(joined(&[eu], &["eu"]), [(1000.0, Some(1100.0), "global", 1)], "the only witness");
-    }
-
-    #[test]
-    fn one_after_the_other_is_never_global() {
-        let wandering = [
-            ("eu", outage(1000.0, Some(1050.0), "http_status")),
-            ("us", outage(1060.0, Some(1100.0), "http_status")),
-            ("asia", outage(1120.0, Some(1160.0), "http_status")),
-        ];
-        assert_eq!(joined(&wandering, REGIONS), [(1000.0, Some(1160.0), "single-region", 3)]);
-    }
-
-    #[test]
-    fn two_outages_of_one_vantage_are_two_incidents() {
-        let twice = [("eu", outage(1000.0, Some(1010.0), "a")), ("eu", outage(1030.0, Some(1040.0), "a"))];
-        assert_eq!(joined(&twice, REGIONS).len(), 2);
-    }
-
-    #[test]
-    fn what_goes_on_anywhere_goes_on() {
-        let going = [("eu", outage(1000.0, Some(1100.0), "a")), ("us", outage(1010.0, None, "a"))];
-        assert_eq!(joined(&going, REGIONS), [(1000.0, None, "multi-region", 2)]);
-    }
+/// As many as the vantage counted that tells them apart worst.
+fn counted(seen_by: &BTreeSet<usize>, watches: &[Watch], from: f64, to: f64) -> u32 {
+    let more = |number: &usize| -> u32 {
+        let those = watches[*number].outages.iter();
+        those
+            .filter(|outage| outage.start.at < to && outage.until(f64::MAX) > from)
+            .map(|outage| outage.counted.saturating_sub(1))
+            .sum()
+    };
+    1 + seen_by.iter().map(more).max().unwrap_or(0)
 }

@@ -1,31 +1,40 @@
 //! `uptime_exporter report`: what happened, told afterwards from what Prometheus has kept.
 //!
-//! `prometheus` asks its HTTP API, `outages` finds the outages of one vantage in raw samples, `incidents` joins those of
-//! several vantages and judges their scope, `totals` adds up the clocks; `markdown` and `json` print. The exporter's own
-//! clocks and start times are what is added up, so the figures are exact to the run and do not depend on how often
-//! Prometheus scraped; what fell between two scrapes is counted and said.
+//! `prometheus` asks its HTTP API, and `history` asks for every scrape in pieces, which `scrapes` puts together and `watch`
+//! reduces to what one vantage saw. `timeline` judges a target's time by the rules of scope; `incidents`, `totals` and
+//! `causes` are read off it, so they cannot disagree. `markdown` and `json` print. The exporter's own clocks and start
+//! times are the source, so the figures are exact to the run and depend neither on how often Prometheus scraped nor on
+//! how long a time the report covers.
 
+mod causes;
+mod history;
 mod incidents;
 mod json;
 mod markdown;
-mod outages;
 mod prometheus;
+mod scrapes;
+mod spans;
+#[cfg(test)]
+mod tests;
 mod time;
+mod timeline;
 mod totals;
-
-use std::collections::BTreeMap;
+mod watch;
 
 pub use self::prometheus::QueryError;
 pub use self::time::{Moment, MomentError, When};
 
+use self::causes::{Episode, Explained};
+use self::history::{History, Range};
 use self::incidents::Incident;
-use self::outages::Outage;
-use self::prometheus::{Prometheus, Sample, Series};
+use self::prometheus::{Prometheus, Series};
+use self::scrapes::Gains;
 use self::totals::Totals;
+use self::watch::SILENCE;
 use crate::cli::{ReportArgs, ReportFormat};
 
 /// Who watches: every label of a series but the target's own and the name. Region first, for people.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Vantage {
     shown: String,
     labels: Vec<(String, String)>,
@@ -38,31 +47,14 @@ struct TargetReport {
     display_name: Option<String>,
     slo: Option<f64>,
     vantages: Vec<Vantage>,
+    /// When it was first known, if the time of the report began before that.
+    known_since: Option<Moment>,
     totals: Totals,
+    /// Seconds that nobody had a word on it.
+    unknown: f64,
+    /// What all vantages counted, summed.
+    sums: Gains,
     incidents: Vec<Incident>,
-    /// Outages that the counters know and no sample shows.
-    between_scrapes: u64,
-}
-
-impl TargetReport {
-    /// How many times it was down, but for maintenance.
-    fn outages(&self) -> u64 {
-        let seen = self.incidents.iter().filter(|incident| !incident.in_maintenance).count();
-        seen as u64 + self.between_scrapes
-    }
-
-    /// Mean length of the outages that ended, in seconds.
-    fn mttr(&self) -> Option<f64> {
-        let ended: Vec<f64> = self
-            .incidents
-            .iter()
-            .filter(|incident| !incident.in_maintenance)
-            .filter_map(|incident| Some(incident.end?.seconds() - incident.start.seconds()))
-            .collect();
-        #[expect(clippy::cast_precision_loss, reason = "a count of outages")]
-        let count = ended.len() as f64;
-        (!ended.is_empty()).then(|| ended.iter().sum::<f64>() / count)
-    }
 }
 
 #[derive(Debug)]
@@ -70,6 +62,7 @@ struct Report {
     from: Moment,
     to: Moment,
     targets: Vec<TargetReport>,
+    causes: Vec<Episode>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -101,103 +94,83 @@ async fn gather(args: &ReportArgs) -> Result<Report, ReportError> {
         return Err(ReportError::Range { from, to });
     }
     let prometheus = Prometheus::new(&args.prometheus, &args.headers)?;
-    let select = args.target.as_deref().map(|name| format!("target={}", prometheus::quoted(name))).unwrap_or_default();
-    let select = Select { prometheus: &prometheus, matcher: &select, from, to };
-
-    let (up, up_seconds, down, unknown, maintenance, windows) = tokio::try_join!(
-        select.steps("probe_up"),
-        select.steps("probe_up_seconds_total"),
-        select.steps("probe_down_seconds_total"),
-        select.steps("probe_unknown_seconds_total"),
-        select.steps("probe_maintenance_seconds_total"),
-        select.steps("probe_maintenance"),
-    )?;
-    if up.is_empty() {
+    let range = Range { from, to, now };
+    let mut targets = Vec::new();
+    let mut explained = Vec::new();
+    for (name, history) in history::read(&prometheus, args.target.as_deref(), range).await? {
+        if let Some((target, by)) = TargetReport::of(name, history, range) {
+            targets.push(target);
+            explained.extend(by);
+        }
+    }
+    if targets.is_empty() {
         return Err(ReportError::NothingFound(args.target.clone()));
     }
-    let (runs, outages, starts, reasons, slo, info) = tokio::try_join!(
-        select.steps("probe_runs_total"),
-        select.steps("probe_outages_total"),
-        select.raw("probe_outage_start_timestamp_seconds"),
-        select.raw("probe_failure_info"),
-        select.last("probe_slo_target_ratio"),
-        select.last("probe_target_info"),
-    )?;
+    Ok(Report { from, to, targets, causes: causes::episodes(explained, to.seconds()) })
+}
 
-    let mut found: BTreeMap<String, BTreeMap<Vantage, Vec<Outage>>> = BTreeMap::new();
-    for series in &starts {
-        let Some(target) = series.label("target") else { continue };
-        let vantage = Vantage::of(series);
-        let around = outages::spans(series);
-        let mut outages = Vec::new();
-        for span in around {
-            let exact = select.clocks(series, &span).await?;
-            outages.push(span.outage(&exact, &reasons_of(&reasons, series), select.to));
+impl TargetReport {
+    /// And what causes explain of it. `None` when nothing is known of it in that time.
+    fn of(name: String, history: History, range: Range) -> Option<(Self, Vec<Explained>)> {
+        let History { display_name, slo, mut watches } = history;
+        let window = range.window();
+        // By number, the order of vantages is that of their names.
+        watches.sort_by(|one, other| one.vantage.cmp(&other.vantage));
+        timeline::align(&mut watches);
+        let timeline = timeline::evaluate(&watches, range.until().seconds());
+        let totals = Totals::of(&timeline, window);
+        let incidents = incidents::find(&timeline, &watches, window);
+        if totals.known + totals.maintenance <= 0.0 && incidents.is_empty() {
+            return None;
         }
-        found.entry(target.to_owned()).or_default().insert(vantage, outages);
+        watches.retain(|watch| {
+            let down = watch.outages.iter().any(|outage| outage.start.at < window.1 && outage.until(f64::MAX) > window.0);
+            down || watch.known.overlaps(window.0, window.1)
+        });
+        let first = watches.iter().filter_map(|watch| watch.known.first()).fold(f64::MAX, f64::min);
+        let first = incidents.first().map_or(first, |incident| incident.start.at.min(first)).max(window.0);
+        let mut sums = Gains::default();
+        for watch in &watches {
+            sums.add(&watch.gains, 1.0);
+        }
+        let explained = causes::explained(&name, &incidents, &watches, window.1);
+        let target = Self {
+            name,
+            display_name,
+            slo,
+            known_since: (first > window.0 + SILENCE && first < window.1).then(|| Moment::from_seconds(first)),
+            unknown: (window.1 - first - totals.known - totals.maintenance).max(0.0),
+            vantages: watches.into_iter().map(|watch| watch.vantage).collect(),
+            totals,
+            sums,
+            incidents,
+        };
+        Some((target, explained))
     }
 
-    let by_target = |series: &[Series], target: &str| -> Vec<Series> {
-        series.iter().filter(|series| series.label("target") == Some(target)).cloned().collect()
-    };
-    let mut names: Vec<String> = up.iter().filter_map(|series| Some(series.label("target")?.to_owned())).collect();
-    names.sort();
-    names.dedup();
-    let targets = names
-        .into_iter()
-        .map(|name| {
-            let up = by_target(&up, &name);
-            let mut vantages: Vec<Vantage> = up.iter().map(Vantage::of).collect();
-            vantages.sort();
-            vantages.dedup();
-            let outages_found = found.remove(&name).unwrap_or_default();
-            // Those in maintenance are in no counter.
-            let seen = outages_found.values().flatten().filter(|outage| !outage.in_maintenance).count();
-            let counted = by_target(&outages, &name).iter().map(Series::increase).sum::<f64>();
-            let totals = Totals::of(totals::Clocks {
-                up: &by_target(&up_seconds, &name),
-                down: &by_target(&down, &name),
-                unknown: &by_target(&unknown, &name),
-                maintenance: &by_target(&maintenance, &name),
-                runs: &by_target(&runs, &name),
-                verdicts: &up,
-                windows: &by_target(&windows, &name),
-            });
-            TargetReport {
-                display_name: by_target(&info, &name)
-                    .iter()
-                    .find_map(|series| series.label("display_name"))
-                    .filter(|shown| *shown != name)
-                    .map(str::to_owned),
-                slo: by_target(&slo, &name).iter().find_map(|series| series.samples.last()).map(|sample| sample.value),
-                incidents: incidents::join(outages_found, &up),
-                between_scrapes: between_scrapes(counted, seen),
-                vantages,
-                totals,
-                name,
-            }
-        })
-        .collect();
-    Ok(Report { from, to, targets })
-}
+    /// How many times it was down, but for maintenance.
+    fn outages(&self) -> u32 {
+        self.incidents.iter().filter(|incident| incident.counts()).map(|incident| incident.counted).sum()
+    }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of outages, not below zero")]
-fn between_scrapes(counted: f64, seen: usize) -> u64 {
-    (counted.round().max(0.0) as u64).saturating_sub(seen as u64)
-}
+    /// How many of them the counters know and no scrape shows.
+    fn between_scrapes(&self) -> u32 {
+        let unseen = |incident: &Incident| incident.counted - u32::from(!incident.between_scrapes);
+        self.incidents.iter().filter(|incident| incident.counts()).map(unseen).sum()
+    }
 
-/// The reasons of the same target, seen from the same vantage.
-fn reasons_of<'a>(reasons: &'a [Series], of: &Series) -> Vec<&'a Series> {
-    let vantage = Vantage::of(of);
-    reasons
-        .iter()
-        .filter(|series| series.label("target") == of.label("target") && Vantage::of(series) == vantage)
-        .collect()
+    /// Mean length of the outages that ended, outside maintenance, in seconds.
+    fn mttr(&self) -> Option<f64> {
+        let ended: Vec<&Incident> =
+            self.incidents.iter().filter(|incident| incident.counts() && incident.end.is_some()).collect();
+        let count: u32 = ended.iter().map(|incident| incident.counted).sum();
+        (count > 0).then(|| ended.iter().map(|incident| incident.whole).sum::<f64>() / f64::from(count))
+    }
 }
 
 impl Vantage {
     /// Labels that say something of the target, or of a value, and not of who watches.
-    const OTHERS: [&'static str; 4] = ["__name__", "target", "reason", "result"];
+    const OTHERS: [&'static str; 8] = ["__name__", "target", "reason", "result", "by", "parent", "kind", "value"];
 
     fn of(series: &Series) -> Self {
         let target = series.label("target").unwrap_or_default();
@@ -212,64 +185,10 @@ impl Vantage {
         let shown = find("region").or_else(|| find("exporter")).or_else(|| find("instance")).unwrap_or_default();
         Self { shown, labels }
     }
-}
 
-/// Asks for the series of the wanted targets in the wanted time.
-struct Select<'a> {
-    prometheus: &'a Prometheus,
-    matcher: &'a str,
-    from: Moment,
-    to: Moment,
-}
-
-impl Select<'_> {
-    fn seconds(&self) -> u64 {
-        self.from.seconds_to(self.to).max(1)
-    }
-
-    /// Values at even steps, the range's end among them.
-    async fn steps(&self, metric: &str) -> Result<Vec<Series>, QueryError> {
-        /// Prometheus refuses more than 11,000.
-        const MOST_STEPS: u64 = 4_000;
-        /// The usual scrape interval.
-        const SHORTEST: u64 = 15;
-        let step = self.seconds().div_ceil(MOST_STEPS).max(SHORTEST);
-        let expr = format!("{metric}{{{}}}", self.matcher);
-        self.prometheus.range(&expr, self.from, self.to, step).await
-    }
-
-    /// Every sample, as it was scraped.
-    async fn raw(&self, metric: &str) -> Result<Vec<Series>, QueryError> {
-        let expr = format!("{metric}{{{}}}[{}s]", self.matcher, self.seconds());
-        self.prometheus.instant(&expr, self.to).await
-    }
-
-    /// The last sample of each series.
-    async fn last(&self, metric: &str) -> Result<Vec<Series>, QueryError> {
-        let expr = format!("last_over_time({metric}{{{}}}[{}s])", self.matcher, self.seconds());
-        self.prometheus.instant(&expr, self.to).await
-    }
-
-    /// Down seconds and verdicts around an outage of the series `of`, every sample.
-    async fn clocks(&self, of: &Series, span: &outages::Span) -> Result<outages::Exact, QueryError> {
-        let matcher: Vec<String> = of
-            .labels
-            .iter()
-            .filter(|(name, _)| *name != "__name__")
-            .map(|(name, value)| format!("{name}={}", prometheus::quoted(value)))
-            .collect();
-        let matcher = matcher.join(",");
-        let (from, to) = span.surroundings(self.from, self.to);
-        let seconds = from.seconds_to(to).max(1);
-        let ask = |metric: &str| format!("{metric}{{{matcher}}}[{seconds}s]");
-        let (down, verdict) = (ask("probe_down_seconds_total"), ask("probe_up"));
-        let maintenance = ask("probe_maintenance");
-        let (down, verdict, maintenance) = tokio::try_join!(
-            self.prometheus.instant(&down, to),
-            self.prometheus.instant(&verdict, to),
-            self.prometheus.instant(&maintenance, to),
-        )?;
-        let samples = |series: Vec<Series>| -> Vec<Sample> { series.into_iter().flat_map(|one| one.samples).collect() };
-        Ok(outages::Exact { down_seconds: samples(down), verdict: samples(verdict), maintenance: samples(maintenance) })
+    /// Its region; without one, the exporter. As in the recording rules.
+    fn place(&self) -> &str {
+        let find = |name: &str| self.labels.iter().find(|(known, value)| known == name && !value.is_empty());
+        find("region").or_else(|| find("exporter")).map_or("", |(_, value)| value)
     }
 }

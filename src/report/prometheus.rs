@@ -2,10 +2,12 @@
 //! <https://prometheus.io/docs/prometheus/latest/querying/api/>
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::Moment;
@@ -35,6 +37,14 @@ pub enum QueryError {
     Answer { url: String, what: String },
 }
 
+impl QueryError {
+    /// The server would answer a smaller question.
+    pub(super) fn is_too_much(&self) -> bool {
+        matches!(self, Self::Refused { text, .. }
+            if ["too many samples", "exceed", "too long", "limit"].iter().any(|part| text.contains(part)))
+    }
+}
+
 pub(super) struct Prometheus {
     client: reqwest::Client,
     base: Url,
@@ -59,19 +69,6 @@ impl Series {
     pub(super) fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str)
     }
-
-    /// How much a counter grew between its first and its last sample. A fall is a restart from zero.
-    pub(super) fn increase(&self) -> f64 {
-        increase(&self.samples)
-    }
-}
-
-/// See [`Series::increase`].
-pub(super) fn increase(samples: &[Sample]) -> f64 {
-    samples
-        .windows(2)
-        .map(|pair| if pair[1].value >= pair[0].value { pair[1].value - pair[0].value } else { pair[1].value })
-        .sum()
 }
 
 /// A label value in a matcher.
@@ -107,24 +104,29 @@ impl Prometheus {
 
     /// `expr` at one moment: a vector, or with a range selector every sample of it.
     pub(super) async fn instant(&self, expr: &str, at: Moment) -> Result<Vec<Series>, QueryError> {
-        self.ask("api/v1/query", &[("query", expr), ("time", &at.seconds().to_string())]).await
+        let fields = [("query", expr), ("time", &at.seconds().to_string())];
+        self.ask("api/v1/query", &fields, |text| serde_json::from_str::<Answer<Data>>(text)).await.map(Data::series)
     }
 
-    /// `expr` at even steps of so many seconds.
-    pub(super) async fn range(
+    /// The label sets of a selector that there were between two moments, or near them.
+    pub(super) async fn label_sets(
         &self,
-        expr: &str,
+        selector: &str,
         from: Moment,
         to: Moment,
-        step: u64,
-    ) -> Result<Vec<Series>, QueryError> {
+    ) -> Result<Vec<BTreeMap<String, String>>, QueryError> {
         let (start, end) = (from.seconds().to_string(), to.seconds().to_string());
-        let step = step.to_string();
-        self.ask("api/v1/query_range", &[("query", expr), ("start", &start), ("end", &end), ("step", &step)]).await
+        let fields = [("match[]", selector), ("start", &start), ("end", &end)];
+        self.ask("api/v1/series", &fields, |text| serde_json::from_str(text)).await
     }
 
     /// By POST: expressions may be longer than URLs.
-    async fn ask(&self, path: &str, fields: &[(&str, &str)]) -> Result<Vec<Series>, QueryError> {
+    async fn ask<T>(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        parse: impl Fn(&str) -> Result<Answer<T>, serde_json::Error>,
+    ) -> Result<T, QueryError> {
         let mut endpoint = self.base.clone();
         endpoint.set_path(&format!("{}{path}", self.base.path()));
         let mut shown = endpoint.clone();
@@ -143,8 +145,8 @@ impl Prometheus {
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let text = response.text().await.map_err(failed)?;
-        match (serde_json::from_str::<Answer>(&text), status.is_success()) {
-            (Ok(Answer { data: Some(data), .. }), true) => Ok(data.series()),
+        match (parse(&text), status.is_success()) {
+            (Ok(Answer { data: Some(data), .. }), true) => Ok(data),
             (Ok(Answer { error: Some(text), .. }), _) => {
                 Err(QueryError::Refused { url, status: status.as_u16(), text })
             }
@@ -159,8 +161,8 @@ impl Prometheus {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    data: Option<Data>,
+struct Answer<T> {
+    data: Option<T>,
     error: Option<String>,
 }
 
@@ -185,7 +187,28 @@ struct Range {
 
 /// Seconds as a number, the value as text, because JSON knows no infinity.
 #[derive(Deserialize)]
-struct Point(f64, String);
+struct Point(f64, Value);
+
+/// Read where it stands: a long answer has millions of them.
+struct Value(f64);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number as text")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+                text.parse().map(Value).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
 
 impl Data {
     fn series(self) -> Vec<Series> {
@@ -208,7 +231,8 @@ impl Data {
 impl Point {
     fn sample(self) -> Option<Sample> {
         // What is no number is no figure for a report.
-        self.1.parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| Sample { time: self.0, value })
+        let Self(time, Value(value)) = self;
+        value.is_finite().then_some(Sample { time, value })
     }
 }
 
@@ -222,21 +246,20 @@ mod tests {
     fn answers_of_both_kinds_become_series() {
         let vector = r#"{"status":"success","data":{"resultType":"vector","result":[
             {"metric":{"target":"a"},"value":[10.5,"1"]},{"metric":{},"value":[1,"NaN"]}]}}"#;
-        let series = serde_json::from_str::<Answer>(vector).unwrap().data.unwrap().series();
+        let series = serde_json::from_str::<Answer<Data>>(vector).unwrap().data.unwrap().series();
         assert_eq!(series[0].label("target"), Some("a"));
         assert_eq!(series[0].samples, [Sample { time: 10.5, value: 1.0 }]);
         assert_eq!(series[1].samples, []);
         let matrix = r#"{"data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"2"],[3,"4.5"]]}]}}"#;
-        let series = serde_json::from_str::<Answer>(matrix).unwrap().data.unwrap().series();
+        let series = serde_json::from_str::<Answer<Data>>(matrix).unwrap().data.unwrap().series();
         assert_eq!(series[0].samples.len(), 2);
     }
 
     #[test]
-    fn a_counter_that_falls_began_anew() {
-        let samples: Vec<_> = [5.0, 8.0, 1.0, 4.0].into_iter().map(|value| Sample { time: 0.0, value }).collect();
-        assert_eq!(increase(&samples), 3.0 + 1.0 + 3.0);
-        assert_eq!(increase(&samples[..1]), 0.0);
-        assert_eq!(increase(&[]), 0.0);
+    fn a_value_that_is_no_number_is_no_answer_of_prometheus() {
+        let odd = r#"{"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"many"]}]}}"#;
+        let error = serde_json::from_str::<Answer<Data>>(odd).err().unwrap().to_string();
+        assert!(error.contains("expected a number as text"), "{error}");
     }
 
     #[test]
