@@ -106,10 +106,8 @@ mod tests {
             one("192.0.2.0/24", 900.0, 950.0, "a", "eu"),
         ];
         let episodes = episodes(all, 1000.0);
-        let told: Vec<_> = episodes
-            .iter()
-            .map(|e| (e.cause.to_string(), e.start, e.end, e.targets.len(), e.places.len()))
-            .collect();
+        let told: Vec<_> =
+            episodes.iter().map(|e| (e.cause.to_string(), e.start, e.end, e.targets.len(), e.places.len())).collect();
         assert_eq!(
             told,
             [

@@ -32,6 +32,8 @@ pub(super) struct Incident {
     pub(super) counted: u32,
     /// No scrape saw it: its length is known, its place is not.
     pub(super) between_scrapes: bool,
+    /// And that to so many seconds.
+    tolerance: f64,
     pub(super) causes: BTreeSet<Arc<Cause>>,
 }
 
@@ -59,9 +61,7 @@ impl Incident {
     pub(super) fn duration_bounds(&self) -> Option<(f64, f64)> {
         let (end, duration) = (self.end?, self.duration()?);
         if self.between_scrapes {
-            // The clocks know its length, from a failing run to a good one.
-            let slack = (self.start.latest - self.start.earliest).min(end.latest - end.earliest);
-            return Some(((duration - slack).max(0.0), duration + slack));
+            return Some(((duration - self.tolerance).max(0.0), duration + self.tolerance));
         }
         Some(((end.earliest - self.start.latest).max(0.0), end.latest - self.start.earliest))
     }
@@ -89,7 +89,8 @@ fn incident(stretches: &[Stretch], timeline: &Timeline, watches: &[Watch], windo
         .filter(|outage| outage.start.at < to && outage.until(f64::MAX) > from)
         .collect();
     let least = |edge: fn(&Edge) -> f64| members.iter().map(|outage| edge(&outage.start)).fold(f64::MAX, f64::min);
-    let start = Edge { at: from, earliest: least(|edge| edge.earliest).min(from), latest: least(|edge| edge.latest).max(from) };
+    let start =
+        Edge { at: from, earliest: least(|edge| edge.earliest).min(from), latest: least(|edge| edge.latest).max(from) };
     let most = |edge: fn(&Edge) -> f64| {
         members.iter().filter_map(|outage| outage.end.as_ref()).map(edge).fold(f64::MIN, f64::max)
     };
@@ -128,7 +129,8 @@ fn incident(stretches: &[Stretch], timeline: &Timeline, watches: &[Watch], windo
         down: seconds(window),
         whole: seconds((from, to)),
         counted: counted(&seen_by, watches, from, to),
-        between_scrapes: members.iter().all(|outage| outage.between_scrapes),
+        between_scrapes: members.iter().all(|outage| outage.within.is_some()),
+        tolerance: members.iter().map(|outage| outage.tolerance).fold(0.0, f64::max),
         causes: causes.filter(|(_, spans)| spans.overlaps(from, to)).map(|(cause, _)| Arc::clone(cause)).collect(),
         vantages: seen_by.into_iter().map(|number| watches[number].vantage.clone()).collect(),
     })

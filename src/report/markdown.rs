@@ -58,7 +58,11 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
             target.outages(),
             target.mttr().map_or("-".to_owned(), span),
             percent(share(sums[Counter::Succeeded], runs)),
-            budget(totals.missed, totals.budget_used(target.slo.unwrap_or(DEFAULT_SLO)), target.slo.unwrap_or(DEFAULT_SLO)),
+            budget(
+                totals.missed,
+                totals.budget_used(target.slo.unwrap_or(DEFAULT_SLO)),
+                target.slo.unwrap_or(DEFAULT_SLO)
+            ),
         )?;
     }
     writeln!(out, "\n{LEGEND}")?;
@@ -204,7 +208,8 @@ fn is_vague(incident: &Incident) -> bool {
 }
 
 fn between(edge: Edge) -> String {
-    let (earliest, latest) = (Moment::from_seconds(edge.earliest).to_string(), Moment::from_seconds(edge.latest).to_string());
+    let (earliest, latest) =
+        (Moment::from_seconds(edge.earliest).to_string(), Moment::from_seconds(edge.latest).to_string());
     if earliest == latest {
         return latest;
     }
@@ -218,7 +223,8 @@ fn between(edge: Edge) -> String {
 
 /// The names of places, each of them once.
 fn shown_of(vantages: &[Vantage]) -> Vec<&str> {
-    let mut shown: Vec<&str> = vantages.iter().map(|vantage| vantage.shown.as_str()).filter(|shown| !shown.is_empty()).collect();
+    let mut shown: Vec<&str> =
+        vantages.iter().map(|vantage| vantage.shown.as_str()).filter(|shown| !shown.is_empty()).collect();
     shown.dedup();
     shown
 }

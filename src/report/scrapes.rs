@@ -215,11 +215,23 @@ mod tests {
                 &[(15.0, 3.0)],
             ),
             series(
-                &[("__name__", "probe_explained_info"), ("target", "a"), ("region", "eu"), ("by", "gw"), ("parent", "down")],
+                &[
+                    ("__name__", "probe_explained_info"),
+                    ("target", "a"),
+                    ("region", "eu"),
+                    ("by", "gw"),
+                    ("parent", "down"),
+                ],
                 &[(15.0, 1.0)],
             ),
             series(
-                &[("__name__", "probe_shared_cause_info"), ("target", "a"), ("region", "eu"), ("kind", "canonical_name"), ("value", "cdn.example")],
+                &[
+                    ("__name__", "probe_shared_cause_info"),
+                    ("target", "a"),
+                    ("region", "eu"),
+                    ("kind", "canonical_name"),
+                    ("value", "cdn.example"),
+                ],
                 &[(15.0, 1.0)],
             ),
             series(&[("__name__", "probe_up"), ("target", "a"), ("region", "us")], &[(20.0, 1.0)]),

@@ -185,10 +185,8 @@ pub(super) fn align(watches: &mut [Watch]) {
     type Range = (f64, f64);
     let mut hidden: Vec<(Range, usize, usize)> = Vec::new();
     for (number, watch) in watches.iter().enumerate() {
-        for (index, outage) in watch.outages.iter().enumerate().filter(|(_, outage)| outage.between_scrapes) {
-            let Some(end) = outage.end else { continue };
-            let length = end.at - outage.start.at;
-            hidden.push(((end.earliest - length, outage.start.latest + length), number, index));
+        for (index, outage) in watch.outages.iter().enumerate() {
+            hidden.extend(outage.within.map(|range| (range, number, index)));
         }
     }
     hidden.sort_by(|one, other| one.0.0.total_cmp(&other.0.0));
@@ -213,7 +211,7 @@ fn settle(watches: &mut [Watch], group: &[((f64, f64), usize, usize)], common: (
     }
     let beside = watches.iter().enumerate().filter(|(number, _)| group.iter().all(|(_, member, _)| member != number));
     let seen = beside
-        .flat_map(|(_, watch)| watch.outages.iter().filter(|outage| !outage.between_scrapes))
+        .flat_map(|(_, watch)| watch.outages.iter().filter(|outage| outage.within.is_none()))
         .map(|outage| (outage.start.at.max(common.0), outage.until(f64::MAX).min(common.1)))
         .find(|(from, to)| from < to);
     if seen.is_none() && group.len() < 2 {

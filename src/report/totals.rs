@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn shares_are_of_what_is_known() {
-        let totals = Totals { known: 200.0, down: 10.0, down_everywhere: 5.0, judged: 100.0, missed: 5.0, ..Totals::default() };
+        let totals =
+            Totals { known: 200.0, down: 10.0, down_everywhere: 5.0, judged: 100.0, missed: 5.0, ..Totals::default() };
         assert_eq!((totals.uptime(), totals.uptime_anywhere()), (Some(0.95), Some(0.975)));
         assert_eq!(totals.budget_used(0.75), Some(0.2));
         assert_eq!(totals.budget_used(1.0), None, "nothing is allowed, so there is no share of it");

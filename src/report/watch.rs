@@ -42,10 +42,12 @@ pub(super) struct Outage {
     pub(super) seen: f64,
     /// The commonest of its scrapes; `None` when no scrape had one.
     pub(super) reason: Option<Arc<str>>,
+    /// Its length is known to so many seconds, by the clocks: the time between two runs.
+    pub(super) tolerance: f64,
     /// How many the counters know in this time; more than one when scrapes do not tell them apart.
     pub(super) counted: u32,
-    /// No scrape saw it.
-    pub(super) between_scrapes: bool,
+    /// No scrape saw it: within which time its runs were.
+    pub(super) within: Option<(f64, f64)>,
 }
 
 /// A moment as it was seen, and between which ones the target changed: runs have time between them.
@@ -74,6 +76,8 @@ pub(super) struct Watcher {
     open: Option<Open>,
     /// Time that the clocks have not credited yet: of runs in flight, and of failures that are not confirmed.
     owed: f64,
+    /// Before a first scrape at which they had credited all, there may have been more.
+    settled: bool,
 }
 
 /// An outage that has not ended yet.
@@ -82,8 +86,12 @@ struct Open {
     start: Edge,
     seen: f64,
     last_seen: f64,
+    /// Up to when the clocks had credited all at that scrape: the start of the run in flight, if there was one.
+    last_mark: f64,
     /// The clocks tell of all of it, and of nothing else, from the start to `last_seen`.
     whole: bool,
+    /// Seconds between two runs when it began.
+    tolerance: f64,
     /// What they gained in it until then.
     gained: f64,
     /// What they gained since.
@@ -105,7 +113,7 @@ impl Watcher {
             gains: Gains::default(),
             causes: BTreeMap::new(),
         };
-        Self { watch, window, interval: 0.0, before: None, open: None, owed: SILENCE }
+        Self { watch, window, interval: 0.0, before: None, open: None, owed: 0.0, settled: false }
     }
 
     pub(super) fn set_interval(&mut self, seconds: f64) {
@@ -152,13 +160,13 @@ impl Watcher {
         if gains.clocks() <= SILENCE {
             let since = scrape.time - gains.clocks();
             self.credit(&gains, since, scrape.time);
-            self.owed = 0.0;
+            self.settled = true;
         } else if scrape.verdict.is_some() {
             // So that of vantages that were there all along, none is the only one until the next is scraped.
             self.watch.known.add(scrape.time - ALONG, scrape.time);
         }
         if let Some(start) = start_of(scrape) {
-            self.begin(start, scrape, None);
+            self.begin(start, scrape, scrape.time, None);
         }
     }
 
@@ -166,11 +174,11 @@ impl Watcher {
         let (from, to) = (before.time, scrape.time);
         let gap = to - from;
         let (mut gains, mut continuous) = Gains::between(before, scrape);
-        if gains.clocks() > gap + self.owed + SLACK || (!continuous && gains.clocks() > gap + SLACK) {
+        let owed = if self.settled { self.owed } else { SILENCE };
+        if gains.clocks() > gap + owed + SLACK || (!continuous && gains.clocks() > gap + SLACK) {
             // Another exporter by the same labels. What its clocks show is of another time.
             (gains, continuous) = (Gains::default(), false);
         }
-        self.owed = if continuous { (self.owed + gap - gains.clocks()).max(0.0) } else { 0.0 };
         self.credit(&gains, from, to);
 
         let both = before.verdict.is_some() && scrape.verdict.is_some();
@@ -183,6 +191,10 @@ impl Watcher {
             explain(&mut self.watch.causes, &before.causes, from, to);
         }
         self.judge(before, scrape, gains, continuous);
+
+        let owed = if continuous { self.owed + gap - gains.clocks() } else { 0.0 };
+        self.settled |= owed <= 0.0;
+        self.owed = owed.max(0.0);
     }
 
     fn credit(&mut self, gains: &Gains, from: f64, to: f64) {
@@ -209,10 +221,17 @@ impl Watcher {
 
     /// Whether an outage began, goes on or ended.
     fn judge(&mut self, before: &Scrape, scrape: &Scrape, gains: Gains, continuous: bool) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of outages, not below zero")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count of outages, not below zero"
+        )]
         let mut counted = gains[Counter::Outages].round().max(0.0) as u32;
         let silent = scrape.time - before.time > SILENCE && !continuous;
         let aside = gains[Counter::Maintenance] + gains[Counter::Unknown];
+        let gap = scrape.time - before.time;
+        let lag = if continuous && self.settled { (self.owed + gap - gains.clocks()).clamp(0.0, gap) } else { 0.0 };
+        let mark = scrape.time - lag;
         if let Some(mut open) = self.open.take() {
             open.since.add(&gains, 1.0);
             open.restarted |= !continuous;
@@ -235,25 +254,25 @@ impl Watcher {
             let began_anew = open.restarted && scrape.time - open.last_seen <= SILENCE;
             let never_up = !open.restarted && open.since[Counter::Up] + open.since[Counter::Unknown] <= 0.0;
             if same || began_anew || never_up {
-                open.go_on(scrape);
+                open.go_on(scrape, mark);
                 self.open = Some(open);
                 return;
             }
-            let rest = (open.since[Counter::Down] - (scrape.time - start)).clamp(0.0, start - open.last_seen);
-            let mut end = Edge { at: open.last_seen + rest, earliest: open.last_seen, latest: start };
-            end.earliest = (end.at - self.interval).max(open.start.at);
+            let rest = (open.since[Counter::Down] - (mark - start).max(0.0)).max(0.0);
+            let at = (open.credited() + rest).clamp(open.start.at, start.max(open.start.at));
+            let end = Edge { at, earliest: (at - self.interval).max(open.start.at), latest: at };
             self.watch.outages.push(Outage { counted: counted.max(1), ..open.outage(Some(end)) });
-            self.begin(start, scrape, None);
+            self.begin(start, scrape, mark, None);
             return;
         }
         match start_of(scrape) {
             Some(start) => {
                 // What others had before it, if there were any.
-                let rest = (gains[Counter::Down] - (scrape.time - start).max(0.0)).max(0.0);
+                let rest = (gains[Counter::Down] - (mark - start).max(0.0)).max(0.0);
                 let others = if counted > 1 { rest } else { 0.0 };
                 self.hide(counted.saturating_sub(1), others, before.time, scrape);
                 let gained = gains[Counter::Down] - others;
-                self.begin(start, scrape, Some(gained).filter(|_| continuous && aside <= 0.0));
+                self.begin(start, scrape, mark, Some(gained).filter(|_| continuous && aside <= 0.0));
                 if let Some(open) = &mut self.open {
                     open.uncounted = counted == 0;
                 }
@@ -268,13 +287,15 @@ impl Watcher {
     }
 
     /// `gained` is what the clocks gained in it so far, if they tell that.
-    fn begin(&mut self, start: f64, scrape: &Scrape, gained: Option<f64>) {
+    fn begin(&mut self, start: f64, scrape: &Scrape, mark: f64, gained: Option<f64>) {
         let floor = self.watch.outages.last().map_or(f64::MIN, |outage| outage.until(f64::MIN));
         let start = start.min(scrape.time).max(floor);
         let mut open = Open {
             start: Edge { at: start, earliest: (start - self.interval).max(floor).min(start), latest: start },
             seen: scrape.time,
             last_seen: scrape.time,
+            last_mark: mark,
+            tolerance: self.interval,
             whole: gained.is_some(),
             gained: gained.unwrap_or_default(),
             since: Gains::default(),
@@ -294,16 +315,21 @@ impl Watcher {
         let to = start_of(scrape).map_or(scrape.time, |start| start.min(scrape.time));
         let floor = self.watch.outages.last().map_or(f64::MIN, |outage| outage.until(f64::MIN));
         // The failing runs may have begun before the scrape that knew of no outage yet.
-        let earliest = (to - down).min(from).max(floor);
+        let earliest = (to - down).min(from - self.owed).max(floor);
         let down = down.min(to - earliest);
         let start = (f64::midpoint(from, to) - down / 2.0).clamp(earliest, (to - down).max(earliest));
         self.watch.outages.push(Outage {
             start: Edge { at: start, earliest: (earliest - self.interval).max(floor).min(start), latest: to - down },
-            end: Some(Edge { at: start + down, earliest: earliest.max(start + down - (to - from)), latest: to }),
+            end: Some(Edge {
+                at: start + down,
+                earliest: (earliest + down - self.interval).min(start + down),
+                latest: to,
+            }),
             seen: scrape.time,
             reason: None,
+            tolerance: self.interval,
             counted: count,
-            between_scrapes: true,
+            within: Some((earliest, to)),
         });
     }
 }
@@ -321,11 +347,11 @@ fn start_of(scrape: &Scrape) -> Option<f64> {
 }
 
 impl Open {
-    fn go_on(&mut self, scrape: &Scrape) {
+    fn go_on(&mut self, scrape: &Scrape, mark: f64) {
         let since = std::mem::take(&mut self.since);
         self.gained += since[Counter::Down] + since[Counter::Maintenance] + since[Counter::Unknown];
         self.whole &= !std::mem::take(&mut self.restarted);
-        self.last_seen = scrape.time;
+        (self.last_seen, self.last_mark) = (scrape.time, mark);
         self.note_reason(scrape);
     }
 
@@ -333,6 +359,11 @@ impl Open {
         if let Some(reason) = &scrape.reason {
             *self.reasons.entry(Arc::clone(reason)).or_default() += 1;
         }
+    }
+
+    /// Up to when the clocks had credited it at the last scrape that saw it.
+    fn credited(&self) -> f64 {
+        if self.whole && !self.restarted { self.start.at + self.gained } else { self.last_mark }
     }
 
     /// It was over at the scrape of `up`.
@@ -343,12 +374,12 @@ impl Open {
             (last, up)
         } else if self.whole && !self.restarted && aside <= 0.0 {
             // The run that found it up may have been in flight at the scrape that still saw it down.
-            let at = (self.start.at + self.gained + since[Counter::Down]).clamp(self.start.at, up);
+            let at = (self.credited() + since[Counter::Down]).clamp(self.start.at, up);
             (at, at)
         } else if self.restarted {
             ((up - since[Counter::Up]).clamp(last, up), up)
         } else {
-            let at = (last + since[Counter::Down]).min(up);
+            let at = (self.last_mark + since[Counter::Down]).clamp(self.start.at, up);
             (at, (up - since[Counter::Up]).clamp(at, up))
         };
         let earliest = (at.min(latest) - interval).max(self.start.at).min(at);
@@ -358,6 +389,6 @@ impl Open {
     fn outage(&self, end: Option<Edge>) -> Outage {
         // Of two that are as common, the last by name, whatever the order of the scrapes.
         let reason = self.reasons.iter().max_by_key(|(_, count)| **count).map(|(reason, _)| Arc::clone(reason));
-        Outage { start: self.start, end, seen: self.seen, reason, counted: 1, between_scrapes: false }
+        Outage { start: self.start, end, seen: self.seen, reason, tolerance: self.tolerance, counted: 1, within: None }
     }
 }

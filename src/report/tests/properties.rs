@@ -21,8 +21,9 @@ fn seen(region: usize, maintenance: Vec<(f64, f64)>) -> impl Strategy<Value = Se
     let interval = prop::sample::select(vec![2.0, 5.0, 15.0, 30.0]);
     let scrape = prop::sample::select(vec![5.0, 15.0, 40.0, 60.0]);
     let share = prop::sample::select(vec![0.02, 0.3, 0.8]);
-    let whole = (interval, scrape, share, 1_u32..4, 0_u8..8, 0_u8..20);
-    whole.prop_flat_map(move |(interval, scrape_interval, share, confirm, first_run, first_scrape)| {
+    let takes = prop::sample::select(vec![0.0, 0.05, 0.6]);
+    let whole = (interval, scrape, share, takes, 1_u32..4, 0_u8..8, 0_u8..20);
+    whole.prop_flat_map(move |(interval, scrape_interval, share, takes, confirm, first_run, first_scrape)| {
         let maintenance = maintenance.clone();
         prop::collection::vec(prop::bool::weighted(share), RUNS).prop_map(move |fails| {
             let slot = |n: usize| QUIET + interval * n as f64;
@@ -33,6 +34,7 @@ fn seen(region: usize, maintenance: Vec<(f64, f64)>) -> impl Strategy<Value = Se
                 first_run: f64::from(first_run) * 0.25,
                 interval,
                 retry: interval / 4.0,
+                takes: interval * takes,
                 confirm,
                 first_scrape: f64::from(first_scrape) * 0.25,
                 scrape_interval,
@@ -102,8 +104,6 @@ fn agrees(incident: &Incident, watching: usize) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
     #[test]
     fn scope_regions_and_figures_of_a_report_agree(world in world(), from in 0_u16..4_000, span in 1_u16..4_000) {
         let window = (f64::from(from), (f64::from(from) + f64::from(span)).min(length(&world)));

@@ -39,13 +39,15 @@ fn what_is_up_everywhere_in_between_is_two_incidents() {
             (1060.0, Some(1100.0), Scope::SingleRegion, "us".to_owned())
         ]
     );
-    let handed_over: [(&str, &[(f64, f64)]); 3] = [("eu", &[(1000.0, 1050.0)]), ("us", &[(1050.0, 1100.0)]), ("asia", &[])];
+    let handed_over: [(&str, &[(f64, f64)]); 3] =
+        [("eu", &[(1000.0, 1050.0)]), ("us", &[(1050.0, 1100.0)]), ("asia", &[])];
     assert_eq!(scopes(&handed_over), [(1000.0, Some(1100.0), Scope::MultiRegion, "eu us".to_owned())]);
 }
 
 #[test]
 fn a_place_is_down_when_half_of_its_vantages_are() {
-    let mut seen = vec![Seen::new("eu", &[(1000.0, 1100.0)]), Seen::new("eu", &[]), Seen::new("eu", &[]), Seen::new("us", &[])];
+    let mut seen =
+        vec![Seen::new("eu", &[(1000.0, 1100.0)]), Seen::new("eu", &[]), Seen::new("eu", &[]), Seen::new("us", &[])];
     assert_eq!(tell_all(&seen, HOUR).incidents, []);
     seen[1].down = vec![(1050.0, 1200.0)];
     let told = tell_all(&seen, HOUR);
@@ -186,7 +188,14 @@ fn a_restart_within_an_outage_does_not_split_it() {
         let mut counters = [Some(0.0); COUNTERS];
         counters[Counter::Down as usize] = Some(time - start);
         counters[Counter::Outages as usize] = Some(1.0);
-        Scrape { time, verdict: Some(false), start: Some(start), counters, reason: Some(Arc::from("http_status")), ..Scrape::default() }
+        Scrape {
+            time,
+            verdict: Some(false),
+            start: Some(start),
+            counters,
+            reason: Some(Arc::from("http_status")),
+            ..Scrape::default()
+        }
     };
     let mut watcher = Watcher::new(Seen::new("eu", &[]).vantage(), (0.0, 1800.0));
     watcher.set_interval(5.0);
@@ -236,6 +245,13 @@ fn what_is_not_reporting_makes_no_outage_global() {
         })
         .collect();
     let told = tell(&[(eu, eu_scrapes), (us, away)], (0.0, HOUR), (0.0, HOUR));
-    assert_eq!(told.incidents.iter().map(brief).collect::<Vec<_>>(), [(1000.0, Some(2000.0), Scope::SingleRegion, "eu".to_owned())]);
-    assert!(told.totals.judged < HOUR - 600.0, "nothing is judged while half of the places are away: {:?}", told.totals);
+    assert_eq!(
+        told.incidents.iter().map(brief).collect::<Vec<_>>(),
+        [(1000.0, Some(2000.0), Scope::SingleRegion, "eu".to_owned())]
+    );
+    assert!(
+        told.totals.judged < HOUR - 600.0,
+        "nothing is judged while half of the places are away: {:?}",
+        told.totals
+    );
 }

@@ -20,6 +20,8 @@ pub(super) struct Seen {
     pub(super) first_run: f64,
     pub(super) interval: f64,
     pub(super) retry: f64,
+    /// How long a failing run takes. Others take no time.
+    pub(super) takes: f64,
     pub(super) confirm: u32,
     pub(super) first_scrape: f64,
     pub(super) scrape_interval: f64,
@@ -34,6 +36,7 @@ impl Seen {
             first_run: 0.0,
             interval: 5.0,
             retry: 1.0,
+            takes: 0.0,
             confirm: 1,
             first_scrape: 0.0,
             scrape_interval: 15.0,
@@ -57,20 +60,28 @@ impl Seen {
         let mut exporter = Exporter::new(self);
         let (mut scrapes, mut outages) = (Vec::new(), Vec::new());
         let (mut run, mut scrape, mut tick) = (self.first_run, self.first_scrape, self.first_run);
-        loop {
-            if run.min(scrape) >= length {
-                break;
-            }
-            if run <= scrape {
-                let recheck = exporter.run(run, &mut outages);
-                while tick <= run {
-                    tick += self.interval;
-                }
-                run = if recheck { (run + self.retry).min(tick) } else { tick };
-            } else {
+        while run < length {
+            let ends = run + if self.is_down(run) { self.takes } else { 0.0 };
+            while scrape < run {
                 scrapes.push(exporter.scrape(scrape));
                 scrape += self.scrape_interval;
             }
+            exporter.settle(run);
+            exporter.running = true;
+            while scrape < ends.min(length) {
+                scrapes.push(exporter.scrape(scrape));
+                scrape += self.scrape_interval;
+            }
+            exporter.running = false;
+            let recheck = exporter.end(run, &mut outages);
+            while tick < ends || tick <= run {
+                tick += self.interval;
+            }
+            run = if recheck { (run + self.retry).max(ends).min(tick) } else { tick };
+        }
+        while scrape < length {
+            scrapes.push(exporter.scrape(scrape));
+            scrape += self.scrape_interval;
         }
         if let Some(start) = exporter.outage {
             outages.push((start, length));
@@ -83,6 +94,7 @@ impl Seen {
 struct Exporter<'a> {
     seen: &'a Seen,
     mark: f64,
+    running: bool,
     account: Counter,
     counters: [f64; COUNTERS],
     pending: f64,
@@ -99,6 +111,7 @@ impl<'a> Exporter<'a> {
         Self {
             seen,
             mark: 0.0,
+            running: false,
             account: Counter::Unknown,
             counters: [0.0; COUNTERS],
             pending: 0.0,
@@ -124,9 +137,8 @@ impl<'a> Exporter<'a> {
         self.mark = now;
     }
 
-    /// Whether it is to be checked again soon.
-    fn run(&mut self, now: f64, outages: &mut Vec<(f64, f64)>) -> bool {
-        self.settle(now);
+    /// The run that began at `now` is over. Whether it is to be checked again soon.
+    fn end(&mut self, now: f64, outages: &mut Vec<(f64, f64)>) -> bool {
         if !self.seen.is_down(now) {
             self.counters[Counter::Succeeded as usize] += 1.0;
             self.resolve(Counter::Up);
@@ -172,7 +184,10 @@ impl<'a> Exporter<'a> {
     }
 
     fn scrape(&mut self, now: f64) -> Scrape {
-        self.settle(now);
+        // What the time since a run began was is known when it ends.
+        if !self.running {
+            self.settle(now);
+        }
         Scrape {
             time: now,
             verdict: self.verdict,
