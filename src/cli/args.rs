@@ -7,6 +7,8 @@ use std::path::Path;
 
 use clap::{ArgAction, Command};
 
+use crate::config::parse_integer;
+
 /// Files in files; a file that names itself ends here.
 const MAX_DEPTH: usize = 8;
 
@@ -60,21 +62,10 @@ fn lines(file: &Path) -> Result<Vec<OsString>, String> {
     Ok(text.split(|byte| *byte == b'\n').map(line).filter(is_argument).map(OsString::from_vec).collect())
 }
 
-/// A whole number as Go reads it: `30`, `0x1e`, `0b11110`, `036`, `1_000`.
+/// A whole number as Go reads it, without a sign.
 pub(super) fn unsigned(text: &str) -> Option<u64> {
-    let bare = text.replace('_', "");
-    let lower = bare.to_ascii_lowercase();
-    let (digits, radix) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (&lower[2..], 16),
-        [b'0', b'o', ..] => (&lower[2..], 8),
-        [b'0', b'b', ..] => (&lower[2..], 2),
-        [b'0', _, ..] => (&lower[1..], 8),
-        _ => (&lower[..], 10),
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    u64::from_str_radix(digits, radix).ok()
+    let signed = text.starts_with(['+', '-']);
+    parse_integer(text).filter(|_| !signed).and_then(|number| number.try_into().ok())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 
 use super::node::Node;
 use super::position::{Positions, nests_deeper_than};
-use super::problem::{FileId, KeyPath, Problems, Step};
+use super::problem::{FileId, KeyPath, Problems, Step, shorten};
 
 /// Larger files are refused before they are read.
 pub(super) const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -93,6 +93,13 @@ pub(super) fn parse(text: &str, format: Format, file: FileId, problems: &mut Pro
         let first = (file, path.clone());
         problems.add_clash(file, path, "this key is given twice; keep one", first);
     }
+    for (path, tag) in state.tags.take() {
+        let message = format!(
+            "the tag !{} has no meaning here; what follows it is taken as it is",
+            shorten(tag.trim_start_matches('!'))
+        );
+        problems.add_note(file, path, message);
+    }
     let mut node = match parsed {
         Ok(node) => node,
         Err(SyntaxError { line, message }) => {
@@ -168,13 +175,23 @@ fn parse_json(text: &str, state: &Build) -> Result<Node, SyntaxError> {
     })
 }
 
-/// What the YAML crate drops is put back: the text of floats, and binary data.
+/// What the YAML crate drops is put back: the text of numbers, and binary data.
 fn restore_scalars(text: &str, node: &mut Node, state: &Build, file: FileId, problems: &mut Problems) {
     let has_binary = text.contains("!!binary") || text.contains("tag:yaml.org,2002:binary");
-    if has_binary || state.has_floats.get() {
+    if has_binary || state.has_floats.get() || has_odd_integers(text) {
         let positions = Positions::new(text);
         Restore { positions, has_binary, file, problems, path: KeyPath::default() }.walk(node);
     }
+}
+
+/// Whether there may be integers in it that are not written as one would print them.
+fn has_odd_integers(text: &str) -> bool {
+    text.as_bytes().windows(3).any(|three| match three {
+        [b'0', b'x' | b'o' | b'b', digit] => digit.is_ascii_hexdigit(),
+        [before, b'+', digit] => digit.is_ascii_digit() && !before.is_ascii_alphanumeric(),
+        [b'-', b'0', _] => true,
+        _ => false,
+    })
 }
 
 struct Restore<'p> {
@@ -191,6 +208,15 @@ impl Restore<'_> {
             Node::Float(_, text) => {
                 if let Some((literal, _)) = self.positions.scalar(&self.path) {
                     *text = literal.into();
+                }
+            }
+            Node::Int(value) => {
+                // 0x1f is a fine password; where a number is wanted it is read anew. Claims have no type but this one.
+                if let Some((literal, _)) = self.positions.scalar(&self.path)
+                    && literal != value.to_string()
+                    && !self.path.0.contains(&Step::from("claims"))
+                {
+                    *node = Node::Text(literal.to_owned());
                 }
             }
             Node::Text(_) if self.has_binary => {
@@ -218,7 +244,7 @@ impl Restore<'_> {
                     self.below(Step::Key(key.as_str().into()), child);
                 }
             }
-            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Text(_) | Node::Binary(_) => {}
+            Node::Null | Node::Bool(_) | Node::Text(_) | Node::Binary(_) => {}
         }
     }
 
@@ -235,6 +261,8 @@ struct Build {
     budget: Cell<i64>,
     path: RefCell<Vec<Step>>,
     duplicates: RefCell<Vec<KeyPath>>,
+    /// Local tags, which mean nothing, and where.
+    tags: RefCell<Vec<(KeyPath, String)>>,
     has_floats: Cell<bool>,
 }
 
@@ -247,6 +275,7 @@ impl Build {
             budget: Cell::new(budget),
             path: RefCell::default(),
             duplicates: RefCell::default(),
+            tags: RefCell::default(),
             has_floats: Cell::new(false),
         }
     }
@@ -375,8 +404,10 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
 
     /// A local tag such as `!secret`.
     fn visit_enum<A: de::EnumAccess<'de>>(self, data: A) -> Result<Node, A::Error> {
-        let (tag, _) = data.variant_seed(KeySeed)?;
-        Err(de::Error::custom(format!("the tag !{tag} has no meaning here")))
+        use de::VariantAccess as _;
+        let (tag, value) = data.variant_seed(KeySeed)?;
+        self.0.tags.borrow_mut().push((self.0.here(), tag));
+        value.newtype_variant_seed(NodeSeed(self.0))
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `load` | files, size, encoding, YAML and JSON to a tree; the only one that names the YAML crate |
 //! | `node` | the tree: merges, overrides, a canonical hash |
 //! | `expand` | `${VAR}` |
+//! | `ours` | which files are ours, and which blackbox_exporter's |
 //! | `shape` | tree -> raw structs by serde, all problems of shape |
 //! | `raw` | serde mirror of the file |
 //! | `resolve` | raw -> typed, all problems of meaning |
@@ -35,6 +36,7 @@ pub mod maintenance;
 mod masked;
 mod node;
 pub mod notice;
+mod ours;
 mod parents;
 mod pattern;
 mod position;
@@ -83,7 +85,7 @@ pub(crate) use resolve::authority as host_in_ascii;
 pub use shared_cause::SharedCauseSettings;
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
-pub(crate) use units::{parse_duration, show_duration};
+pub(crate) use units::{parse_duration, parse_integer, show_duration};
 pub use unix::UnixSettings;
 pub use value::{Cadence, Confirm, LabelSet, Secret, TargetName};
 pub use watch::{Stamp, Watch};

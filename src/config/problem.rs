@@ -209,6 +209,29 @@ impl Problems {
         self.variables.extend(variables);
     }
 
+    /// Remarks on each string of the modules that is not what the file has: blackbox_exporter takes it as it stands there.
+    pub(super) fn note_expansions(&mut self) {
+        for ((file, path), Expansion { written, .. }) in &self.expansions {
+            if path.0.first() == Some(&Step::from("modules")) {
+                let message = if written.contains("${") {
+                    "has a variable, which is expanded here and not by blackbox_exporter; write $$ for a dollar sign"
+                } else {
+                    "has $$, which is one dollar sign here and two to blackbox_exporter; write $$ for each of them"
+                };
+                let (file, path) = (*file, path.clone());
+                self.notes.push(Found { file, path, line: None, message: message.to_owned(), first: None });
+            }
+        }
+    }
+
+    pub(super) fn has_variables(&self) -> bool {
+        !self.variables.is_empty()
+    }
+
+    pub(super) fn add_note(&mut self, file: FileId, path: KeyPath, message: impl Into<String>) {
+        self.notes.push(Found { file, path, line: None, message: message.into(), first: None });
+    }
+
     pub(super) fn count(&self) -> usize {
         self.found.len()
     }

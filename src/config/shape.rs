@@ -13,6 +13,7 @@ use serde::forward_to_deserialize_any;
 
 use super::node::Node;
 use super::problem::{At, KeyPath, Problems, list_of, nearest};
+use super::units::parse_integer;
 
 /// Reads `node` as a `T`; problems are noted, and what they concern is left out.
 pub(super) fn read<T: DeserializeOwned + Default>(node: &Node, at: &At<'_>, problems: &mut Problems) -> T {
@@ -35,7 +36,7 @@ fn read_with<T: DeserializeOwned + Default>(
     let mut rounds = 0;
     let value = loop {
         rounds += 1;
-        match T::deserialize(Shape { node, at: *at, notes: &notes, secret: false }) {
+        match T::deserialize(Shape { node, at: *at, notes: &notes, secret: false, is_item: false }) {
             Ok(value) => break value,
             Err(error) => {
                 let path = error.path.unwrap_or_else(|| at.path());
@@ -95,6 +96,11 @@ impl de::Error for ShapeError {
     }
 }
 
+/// Whether a text may be a number that is not written as one would print it; others are texts because of their quotes.
+fn is_odd_integer(text: &str) -> bool {
+    text.parse::<i64>().is_err() || text.starts_with(['0', '+']) || text.starts_with("-0")
+}
+
 /// Beyond 2^63 the incumbent takes no number.
 const MOST_WHOLE: f64 = 9_223_372_036_854_775_808.0;
 
@@ -104,6 +110,7 @@ struct Shape<'n, 'a> {
     notes: &'a Notes,
     /// The value may be a secret, so messages do not show it.
     secret: bool,
+    is_item: bool,
 }
 
 impl Shape<'_, '_> {
@@ -184,6 +191,11 @@ impl<'de> Deserializer<'de> for Shape<'_, '_> {
                 Ok(value) => visitor.visit_i64(value),
                 Err(_) => Err(self.mismatch("a smaller whole number")),
             },
+            // Forms that the parser leaves as text, such as 007.
+            Node::Text(text) if is_odd_integer(text) => {
+                let number = parse_integer(text).and_then(|number| i64::try_from(number).ok());
+                number.map_or_else(|| Err(self.mismatch("a whole number")), |number| visitor.visit_i64(number))
+            }
             Node::Null
             | Node::Bool(_)
             | Node::Float(..)
@@ -199,6 +211,11 @@ impl<'de> Deserializer<'de> for Shape<'_, '_> {
             #[allow(clippy::cast_precision_loss)] // A bucket bound of 2^53 seconds is refused anyway.
             Node::Int(value) => visitor.visit_f64(*value as f64),
             Node::Float(value, _) => visitor.visit_f64(*value),
+            Node::Text(text) if is_odd_integer(text) => {
+                #[allow(clippy::cast_precision_loss)] // As above.
+                parse_integer(text)
+                    .map_or_else(|| Err(self.mismatch("a number")), |number| visitor.visit_f64(number as f64))
+            }
             Node::Null | Node::Bool(_) | Node::Text(_) | Node::Binary(_) | Node::List(_) | Node::Map(_) => {
                 Err(self.mismatch("a number"))
             }
@@ -269,6 +286,12 @@ impl<'de> Deserializer<'de> for Shape<'_, '_> {
                     Entries { entries: entries.iter(), value: None, at: self.at, notes: self.notes, keys: Some(keys) };
                 Self::placed(&self.at, visitor.visit_map(entries))
             }
+            // An item of a list, as the incumbent has it.
+            Node::Null if self.is_item => {
+                let entries =
+                    Entries { entries: [].iter(), value: None, at: self.at, notes: self.notes, keys: Some(keys) };
+                visitor.visit_map(entries)
+            }
             Node::Null
             | Node::Bool(_)
             | Node::Int(_)
@@ -331,7 +354,7 @@ impl<'de> SeqAccess<'de> for Items<'_, '_> {
             if self.notes.is_set_aside(&at) {
                 continue;
             }
-            let shape = Shape { node, at, notes: self.notes, secret: false };
+            let shape = Shape { node, at, notes: self.notes, secret: false, is_item: true };
             return Shape::placed(&at, seed.deserialize(shape)).map(Some);
         }
         Ok(None)
@@ -378,7 +401,7 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
         };
         let at = self.at.key(key);
         let secret = super::masked::names_a_secret(key) || self.keys.is_none();
-        Shape::placed(&at, seed.deserialize(Shape { node, at, notes: self.notes, secret }))
+        Shape::placed(&at, seed.deserialize(Shape { node, at, notes: self.notes, secret, is_item: false }))
     }
 }
 

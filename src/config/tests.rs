@@ -471,6 +471,79 @@ fn certificates_and_keys_are_read_and_held_against_each_other() {
 }
 
 #[test]
+fn variables_stay_as_they_are_in_a_file_of_blackbox_exporter() {
+    let modules = "modules:
+  m:
+    prober: http
+    http:
+      basic_auth: {username: me, password: 'pa$$w'}
+      headers: {X: '${UNSET_VARIABLE}', Y: 'a$b'}
+";
+    let config = config(modules).unwrap();
+    let ModuleSettings::Http(http) = &config.modules["m"].settings else { panic!("m is http") };
+    assert_eq!(http.headers["x"], "${UNSET_VARIABLE}");
+    assert!(matches!(&http.auth, Some(http::HttpAuth::Basic { password, .. }) if password.expose() == "pa$$w"));
+    let told = |config: &Config| {
+        config.warnings.iter().filter(|warning| warning.contains('$') || warning.contains("environment")).count()
+    };
+    assert_eq!(told(&config), 0, "{:?}", config.warnings);
+
+    let set = |name: &str| (name == "UNSET_VARIABLE").then(|| "hunter2".to_owned());
+    let load = |text: &str| Source::new("config.yaml", text).config_with(&set);
+    let untouched = load(modules).unwrap();
+    let told: Vec<_> = untouched.warnings.iter().filter(|warning| warning.contains("environment")).collect();
+    assert!(
+        matches!(told[..], [one] if one.contains("with global: {} in it they are") && !one.contains("hunter2")),
+        "{told:?}"
+    );
+    let ModuleSettings::Http(http) = &untouched.modules["m"].settings else { panic!("m is http") };
+    assert_eq!(http.headers["x"], "${UNSET_VARIABLE}");
+
+    let ours = load(&format!("{modules}global: {{labels: {{a: '$$'}}}}\n")).unwrap();
+    let ModuleSettings::Http(http) = &ours.modules["m"].settings else { panic!("m is http") };
+    assert_eq!(http.headers["x"], "hunter2");
+    assert!(matches!(&http.auth, Some(http::HttpAuth::Basic { password, .. }) if password.expose() == "pa$w"));
+    let told: Vec<_> = ours.warnings.iter().filter(|warning| warning.contains('$')).collect();
+    let [password, header] = told[..] else { panic!("{told:?}") };
+    assert!(password.starts_with("config.yaml:5: modules.m.http.basic_auth.password: has $$, "), "{password}");
+    assert!(header.starts_with("config.yaml:6: modules.m.http.headers.X: has a variable, "), "{header}");
+}
+
+#[test]
+fn numbers_are_texts_as_they_are_written_where_texts_are_wanted() {
+    let config = config(
+        "modules:
+  m: {prober: http, http: {headers: {A: 0x1f, B: +5, C: 007, D: 1_000, E: '0x1f', F: 0o17, G: 5}, valid_status_codes: [0xC8, 0310, 2_01, ~]}}
+  p: {prober: icmp, icmp: {payload_size: 0x1f, ttl: 0o17}}
+",
+    )
+    .unwrap();
+    let ModuleSettings::Http(http) = &config.modules["m"].settings else { panic!("m is http") };
+    for (name, value) in
+        [("a", "0x1f"), ("b", "+5"), ("c", "007"), ("d", "1_000"), ("e", "0x1f"), ("f", "0o17"), ("g", "5")]
+    {
+        assert_eq!(http.headers[name], value);
+    }
+    let codes: Vec<u16> = http.valid_status_codes.iter().map(|range| range.first).collect();
+    assert_eq!(codes, [200, 200, 201, 0]);
+    let ModuleSettings::Icmp(icmp) = &config.modules["p"].settings else { panic!("p is icmp") };
+    assert_eq!((icmp.payload_size, icmp.hop_limit), (31, Some(15)));
+}
+
+#[test]
+fn tags_of_ones_own_are_passed_over_with_a_warning() {
+    let config = config("modules:\n  m: !mine {prober: http, http: {headers: {A: !secret b}}}\n").unwrap();
+    let ModuleSettings::Http(http) = &config.modules["m"].settings else { panic!("m is http") };
+    assert_eq!(http.headers["a"], "b");
+    for told in [
+        "config.yaml:2: modules.m: the tag !mine has no meaning here; ",
+        "config.yaml:2: modules.m.http.headers.A: the tag !secret has no meaning here; ",
+    ] {
+        assert!(config.warnings.iter().any(|warning| warning.starts_with(told)), "{:?}", config.warnings);
+    }
+}
+
+#[test]
 fn an_address_that_file_sd_has_twice_is_one_target() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -526,6 +599,72 @@ fn an_address_that_file_sd_has_twice_is_one_target() {
     write("1.json", &format!("[{}]", group("\"ftp://h/\", \"ftp://h/\"", "")));
     let errors = load(main).unwrap_err();
     assert!(errors.problems().iter().all(|problem| problem.message.contains("scheme")), "{errors}");
+}
+
+#[test]
+fn keys_of_every_encoding_are_taken_and_a_bad_one_is_called_by_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |args: &str| {
+        let made = std::process::Command::new("openssl")
+            .current_dir(folder.path())
+            .args(args.split(' '))
+            .output()
+            .unwrap_or_else(|error| panic!("openssl {args}: {error}"));
+        assert!(made.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&made.stderr));
+    };
+    let certificate = |name: &str| {
+        openssl(&format!("req -x509 -key {name}.key -subj /CN=test -days 1 -out {name}.pem"));
+    };
+    let faults = |name: &str| {
+        let text = format!(
+            "modules: {{m: {{prober: http, http: {{tls_config: {{cert_file: {name}.pem, key_file: {name}.key}}}}}}}}"
+        );
+        let config = Source::new(folder.path().join("config.yaml"), text).config_with(&environment).unwrap();
+        config.faults.problems().iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; ")
+    };
+    for (name, make) in [
+        ("pkcs1", "genrsa -traditional -out pkcs1.key 2048"),
+        ("pkcs8", "genrsa -out pkcs8.key 2048"),
+        ("sec1", "ecparam -name prime256v1 -genkey -noout -out sec1.key"),
+        ("parameters", "ecparam -name secp384r1 -genkey -out parameters.key"),
+        ("p521", "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out p521.key"),
+        ("ed25519", "genpkey -algorithm ED25519 -out ed25519.key"),
+    ] {
+        openssl(make);
+        certificate(name);
+        assert_eq!(faults(name), "", "{name}");
+    }
+    for (name, make, words) in [
+        (
+            "small",
+            "genrsa -out small.key 1024",
+            "small.key holds an RSA key of 1024 bits, which is too small; RSA of 2048 to",
+        ),
+        (
+            "curve",
+            "ecparam -name secp256k1 -genkey -noout -out curve.key",
+            "curve.key holds an ECDSA key on the curve secp256k1; ",
+        ),
+        ("ed448", "genpkey -algorithm ED448 -out ed448.key", "ed448.key holds an Ed448 key; "),
+    ] {
+        openssl(make);
+        certificate(name);
+        assert!(faults(name).starts_with(words), "{name}: {}", faults(name));
+    }
+    openssl("pkey -in pkcs8.key -aes256 -passout pass:a -out encrypted.key");
+    openssl("pkey -in pkcs8.key -traditional -aes256 -passout pass:a -out encrypted1.key");
+    openssl("pkey -in pkcs8.key -pubout -out public.key");
+    for (name, words) in [
+        ("encrypted", "encrypted.key holds an encrypted key; store it without a passphrase"),
+        ("encrypted1", "encrypted1.key holds an encrypted key; store it without a passphrase"),
+        ("public", "public.key holds no private key; PEM with BEGIN PRIVATE KEY is wanted"),
+    ] {
+        fs::copy(folder.path().join("pkcs8.pem"), folder.path().join(format!("{name}.pem"))).unwrap();
+        assert_eq!(faults(name), words);
+    }
+    fs::copy(folder.path().join("sec1.key"), folder.path().join("other.key")).unwrap();
+    fs::copy(folder.path().join("pkcs8.pem"), folder.path().join("other.pem")).unwrap();
+    assert_eq!(faults("other"), "other.key: the key does not belong to the certificate in cert_file");
 }
 
 mod properties {

@@ -75,6 +75,28 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     u64::try_from(total).map(Duration::from_nanos).map_err(|_| format!("{shown:?} is too long"))
 }
 
+/// A whole number as Go and its YAML read it: `30`, `0x1e`, `0b11110`, `036`, `1_000`, `+30`.
+pub(crate) fn parse_integer(text: &str) -> Option<i128> {
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', ..] => (true, &text[1..]),
+        [b'+', ..] => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let bare = digits.replace('_', "").to_ascii_lowercase();
+    let (digits, radix) = match bare.as_bytes() {
+        [b'0', b'x', ..] => (&bare[2..], 16),
+        [b'0', b'o', ..] => (&bare[2..], 8),
+        [b'0', b'b', ..] => (&bare[2..], 2),
+        [b'0', _, ..] => (&bare[1..], 8),
+        _ => (&bare[..], 10),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let number = i128::from_str_radix(digits, radix).ok()?;
+    Some(if negative { -number } else { number })
+}
+
 /// As one would write it: `1m30s`, `500ms`.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let mut left = duration.as_nanos();
@@ -100,43 +122,58 @@ pub(crate) fn show_duration(duration: Duration) -> String {
     text
 }
 
+const SIZE_UNITS: &[(&str, u32)] = &[
+    ("B", 0),
+    ("KB", 10),
+    ("KiB", 10),
+    ("MB", 20),
+    ("MiB", 20),
+    ("GB", 30),
+    ("GiB", 30),
+    ("TB", 40),
+    ("TiB", 40),
+    ("PB", 50),
+    ("PiB", 50),
+    ("EB", 60),
+    ("EiB", 60),
+];
+const FORM: &str = "write it like 512KiB or 10MB (1MB is 1MiB, 1048576 bytes)";
+
 /// A size as the incumbent reads it: `10MB`, `512KiB`, `1.5GB`; all units are powers of 1024.
 ///
 /// # Errors
 /// A sentence without the text itself in front.
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
-    const UNITS: &[(&str, u32)] = &[
-        ("B", 0),
-        ("KB", 10),
-        ("KiB", 10),
-        ("MB", 20),
-        ("MiB", 20),
-        ("GB", 30),
-        ("GiB", 30),
-        ("TB", 40),
-        ("TiB", 40),
-        ("PB", 50),
-        ("PiB", 50),
-        ("EB", 60),
-        ("EiB", 60),
-    ];
-    const FORM: &str = "write it like 512KiB or 10MB (1MB is 1MiB, 1048576 bytes)";
     let shown = super::problem::shorten(text);
     let text = text.trim();
     if text == "0" {
         return Ok(0);
     }
-    if text.starts_with('-') {
-        return Err(format!("{shown:?} is negative; {FORM}"));
+    let mut rest = match text.as_bytes() {
+        // Less than nothing is no limit to the incumbent, and so is nothing.
+        [b'-', rest, ..] if rest.is_ascii_digit() || *rest == b'.' => return parse_size(&text[1..]).map(|_| 0),
+        [b'+', ..] => &text[1..],
+        _ => text,
+    };
+    let mut total: u64 = 0;
+    loop {
+        let unit = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
+        let next = rest[unit..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |next| unit + next);
+        let part = size_part(&rest[..unit], rest[unit..next].trim(), &shown)?;
+        total = total.checked_add(part).ok_or_else(|| format!("{shown:?} is too large"))?;
+        rest = &rest[next..];
+        if rest.is_empty() {
+            return Ok(total);
+        }
     }
-    let number_length = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = text.split_at(number_length);
-    let unit = unit.trim();
+}
+
+fn size_part(number: &str, unit: &str, shown: &str) -> Result<u64, String> {
     let value: f64 = number.parse().map_err(|_| format!("{shown:?} is not a size; {FORM}"))?;
     if unit.is_empty() {
         return Err(format!("{shown:?} has no unit; {FORM}"));
     }
-    let Some((_, shift)) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) else {
+    let Some((_, shift)) = SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) else {
         return Err(format!("{shown:?} has the unknown unit {unit:?}; {FORM}"));
     };
     let bytes = match number.parse::<u64>() {
@@ -194,11 +231,35 @@ mod tests {
             ("10MB", 10 << 20),
             ("1.5GiB", 3 << 29),
             ("2 MB", 2 << 20),
+            ("+1MB", 1 << 20),
+            ("1MB1KB", (1 << 20) + 1024),
+            ("-1MB", 0),
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
-        for bad in ["", "10", "MB", "-1MB", "1XB", "1..5MB", "99999999EB", "1e3B", "NaNB", "infB"] {
+        for bad in ["", "10", "MB", "-", "-MB", "--1MB", "1MB1", "1XB", "1..5MB", "99999999EB", "1e3B", "NaNB", "infB"]
+        {
             assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_gos() {
+        for (text, number) in [
+            ("30", 30),
+            ("0x1E", 30),
+            ("0b11110", 30),
+            ("036", 30),
+            ("0o36", 30),
+            ("3_0", 30),
+            ("00", 0),
+            ("+5", 5),
+            ("-0x5", -5),
+        ] {
+            assert_eq!(parse_integer(text), Some(number), "{text}");
+        }
+        for bad in ["", "-", "+-1", "1.5", "30s", "0x", "09", " 1", "é"] {
+            assert_eq!(parse_integer(bad), None, "{bad}");
         }
     }
 

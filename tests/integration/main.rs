@@ -27,6 +27,7 @@ mod reload;
 mod report;
 mod restart;
 mod scraped;
+mod start;
 mod stop;
 mod support;
 mod vantage;

@@ -193,9 +193,11 @@ fn status_codes(raw: Option<Vec<StatusText>>, at: &At<'_>, r: &mut Resolver<'_>)
             [digit @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => Some(u16::from(digit - b'0') * 100),
             _ => None,
         };
-        match (class, trimmed.parse::<i64>()) {
+        // Nothing in a list is zero to the incumbent.
+        let number = if trimmed.is_empty() { Some(0) } else { units::parse_integer(trimmed) };
+        match (class, number) {
             (Some(first), _) => ranges.push(StatusRange { first, last: first + 99 }),
-            (None, Ok(code)) => {
+            (None, Some(code)) => {
                 if !(100..=999).contains(&code) {
                     r.warn(
                         &at.index(index),
@@ -205,7 +207,7 @@ fn status_codes(raw: Option<Vec<StatusText>>, at: &At<'_>, r: &mut Resolver<'_>)
                 let code = u16::try_from(code).unwrap_or(0);
                 ranges.push(StatusRange { first: code, last: code });
             }
-            (None, Err(_)) => r.problems.add(
+            (None, None) => r.problems.add(
                 &at.index(index),
                 format!("{:?} is neither a status from 100 to 999 nor a class such as 2xx", shorten(text)),
             ),

@@ -60,6 +60,7 @@ use super::expand::{Environment, expand};
 use super::load::{Format, parse};
 use super::masked::{masked_modules, masked_yaml};
 use super::node::Node;
+use super::ours::has_own_key;
 use super::problem::{At, ConfigErrors, FileId, KeyPath, Problems, shorten};
 use super::raw::{DurationText, RawFile};
 use super::units::{parse_duration, show_duration};
@@ -118,7 +119,14 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     }
     let mut masked = masked_yaml(&root);
     let masked_modules = masked_modules(&root);
-    expand(&mut root, environment, &at, &mut r.problems);
+    if has_own_key(&root) {
+        expand(&mut root, environment, &at, &mut r.problems);
+        r.problems.note_expansions();
+    } else if has_variables(&root, environment) {
+        let message = "has names of environment variables that are set, and none is expanded, since the file has no key that \
+                       blackbox_exporter does not have; with global: {} in it they are";
+        r.problems.add_note(at.file, at.path(), message);
+    }
 
     // A place for anchors, as other tools have it: keys of the file that begin with x- mean nothing.
     if let Node::Map(entries) = &mut root {
@@ -185,6 +193,14 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         warnings: r.warnings,
         source: source.clone(),
     })
+}
+
+/// Whether expansion would put something from the environment into it.
+fn has_variables(root: &Node, environment: Environment<'_>) -> bool {
+    let mut problems = Problems::default();
+    let at = At::root(problems.file(PathBuf::new()));
+    expand(&mut root.clone(), environment, &at, &mut problems);
+    problems.has_variables()
 }
 
 impl Resolver<'_> {

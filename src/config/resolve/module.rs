@@ -160,8 +160,12 @@ fn module(node: &Node, at: &At<'_>, modules: &mut Modules, r: &mut Resolver<'_>)
         return Entry { timeout: None, dns_servers: None, kind: Kind::Broken };
     }
     let timeout = match raw.timeout {
-        // Zero is none, as with the incumbent.
-        Some(text) if parse_duration(&text.0) == Ok(Duration::ZERO) => None,
+        // Zero is none, as with the incumbent, and so is less.
+        Some(text) if parse_duration(text.0.trim_start_matches('-')) == Ok(Duration::ZERO) => None,
+        Some(text) if text.0.strip_prefix('-').is_some_and(|text| parse_duration(text).is_ok()) => {
+            r.warn(&at.key("timeout"), &format!("{} is no time at all, and taken as none", shorten(&text.0)));
+            None
+        }
         text => r.duration(text, &at.key("timeout"), TIMEOUTS),
     };
     let dns_servers = dns_servers_of(raw.dns_servers, &at.key("dns_servers"), r);
