@@ -17,9 +17,11 @@ class Site:
         self.pki = Pki(folder)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*self.pki.valid)
-        self._servers = [_serve(self), _serve(self, self.context)]
-        self.http, self.https = (f"{scheme}://127.0.0.1:{server.server_address[1]}"
-                                 for scheme, server in zip(("http", "https"), self._servers))
+        self._servers = [_serve(self), _serve(self, context=self.context)]
+        # The same port at another address.
+        self._servers.append(_serve(self, ("127.0.0.2", self._servers[0].server_address[1])))
+        self.http, self.https, self.rack = (f"{scheme}://{server.server_address[0]}:{server.server_address[1]}"
+                                            for scheme, server in zip(("http", "https", "http"), self._servers))
 
     def break_(self, service, regions):
         with self._lock:
@@ -33,10 +35,10 @@ class Site:
     def expire(self):
         self.context.load_cert_chain(*self.pki.expired)
 
-    def mend(self):
-        """Everything."""
+    def mend(self, *but):
+        """Everything but these services."""
         with self._lock:
-            self._broken.clear()
+            self._broken = {service: regions for service, regions in self._broken.items() if service in but}
             self._flapping.clear()
         self.context.load_cert_chain(*self.pki.valid)
 
@@ -123,8 +125,8 @@ class _Server(http.server.ThreadingHTTPServer):
         """Clients that refuse the certificate, or are stopped."""
 
 
-def _serve(site, context=None):
-    server = _Server(("127.0.0.1", 0), _Handler)
+def _serve(site, address=("127.0.0.1", 0), context=None):
+    server = _Server(address, _Handler)
     server.site = site
     if context:
         # The handshake belongs to the connection's thread, not to the one that accepts.

@@ -5,7 +5,7 @@ import sys
 import time
 
 import live
-from chain import REGIONS, SERVICES, get, wait_for
+from chain import DOORS, RACK, REGIONS, SERVICES, get, wait_for
 
 ONCALL, MAIL, CHANNEL, CUSTOMERS = "#oncall", "oncall@example.com", "#alerts", "status-updates@example.com"
 
@@ -18,8 +18,8 @@ class Story:
         self.expected = []
 
     def heard(self, to, service, word):
-        """The next message to someone about a service; exactly one more than before, with this word in its subject."""
-        name = SERVICES[service] if to == CUSTOMERS else service
+        """The next message to someone about a service or a cause; exactly one more than before, with this word in its subject."""
+        name = SERVICES.get(service, service) if to == CUSTOMERS else service
         before = sum(1 for who, what, _ in self.expected if (who, what) == (to, name))
 
         def about():
@@ -176,6 +176,58 @@ def in_maintenance(story):
     assert seconds[0][1] > 0, "the time in maintenance is in no counter"
 
 
+def one_address(story):
+    """Ten services behind one address fail, and one elsewhere that has nothing to do with it. One of the ten stays down."""
+    chain = story.chain
+    clock = Clock()
+    for service in (*RACK, "blog"):
+        chain.site.break_(service, REGIONS)
+    page = story.heard(ONCALL, "127.0.0.2", "10 targets are down: they share the")
+    clock.tick()
+    says(page, "rack-1, rack-10, rack-2", "ap, eu, us", "http_status")
+    story.heard(MAIL, "127.0.0.2", "[CRITICAL] 10 targets are down: they share the")
+    told = story.heard(CUSTOMERS, "Several of our services", "having problems")
+    says(told, "Service 1, Service 10, Service 2", "All customers.")
+    for secret in ("127.0.0.", "http_status", "503", "rack"):
+        assert secret not in told.body, f"customers read {secret}:\n{told.body}"
+    story.heard(ONCALL, "blog", "blog is down: http_status (global)")
+    story.heard(MAIL, "blog", "[CRITICAL] blog is down")
+    story.heard(CUSTOMERS, "blog", "The blog is not available")
+    clock.tick()
+    chain.site.mend("rack-3")
+    for to, name in ((ONCALL, "blog"), (MAIL, "blog"), (CUSTOMERS, "blog")):
+        story.heard(to, name, "again")
+    end = story.heard(ONCALL, "127.0.0.2", "its targets are up again after")
+    clock.tick()
+    check_duration(end.subject, clock)
+    story.heard(MAIL, "127.0.0.2", "[RESOLVED]")
+    story.heard(CUSTOMERS, "Several of our services", "are working again")
+    # What stays down has an alert of its own.
+    story.heard(ONCALL, "rack-3", "rack-3 is down: http_status")
+    story.heard(MAIL, "rack-3", "[CRITICAL] rack-3 is down")
+    story.heard(CUSTOMERS, "rack-3", "Service 3 is not available")
+    chain.site.mend()
+    for to in (ONCALL, MAIL, CUSTOMERS):
+        story.heard(to, "rack-3", "again")
+
+
+def behind_a_gateway(story):
+    """A declared gateway and the five services behind it."""
+    chain = story.chain
+    for service in ("gateway", *DOORS):
+        chain.site.break_(service, REGIONS)
+    page = story.heard(ONCALL, "gateway", "gateway is down: http_status (global)")
+    says(page, "Behind it are down: door-1, door-2, door-3, door-4, door-5.")
+    story.heard(MAIL, "gateway", "[CRITICAL] gateway is down")
+    told = story.heard(CUSTOMERS, "Several of our services", "having problems")
+    says(told, "Door 1, Door 2, Door 3, Door 4, Door 5")
+    assert "gateway" not in told.body.lower(), told.body
+    chain.site.mend()
+    for to in (ONCALL, MAIL):
+        story.heard(to, "gateway", "gateway is up again")
+    story.heard(CUSTOMERS, "Several of our services", "are working again")
+
+
 def play(chain):
     print("a minute of quiet, by which failing now and then is judged", flush=True)
     # Each of them was there a minute ago. How many evaluations there were since depends on how busy the machine is.
@@ -183,7 +235,7 @@ def play(chain):
     wait_for("a minute of history", lambda: len(chain.ask("target_vantage:probe_up:vote offset 1m")) == targets)
     story = Story(chain)
     try:
-        for chapter in (in_one_region, everywhere, now_and_then, expired_certificate, in_maintenance):
+        for chapter in (in_one_region, everywhere, now_and_then, expired_certificate, in_maintenance, one_address, behind_a_gateway):
             print(f"{chapter.__name__.replace('_', ' ')}:", flush=True)
             chapter(story)
         print("the end of now and then:", flush=True)

@@ -7,13 +7,15 @@ import tempfile
 import threading
 import time
 
-from chain import REGIONS, Chain
+from chain import DOORS, RACK, REGIONS, Chain
 import story
 
 HELP = """\
 break REGION   the shop fails in one region (ap, eu, us)
 break all      search fails everywhere
 flap           sign-in fails now and then
+rack           ten services behind one address fail
+gateway        a gateway fails, and five services behind it
 expire         the certificate of the API expires
 maintain       reports go into maintenance, and fail
 notice TEXT    words for customers about search
@@ -58,6 +60,12 @@ def command(chain, words):
             chain.site.break_("shop", [region])
         case ["flap"]:
             chain.site.flap("sign-in")
+        case ["rack"]:
+            for service in RACK:
+                chain.site.break_(service, REGIONS)
+        case ["gateway"]:
+            for service in ("gateway", *DOORS):
+                chain.site.break_(service, REGIONS)
         case ["expire"]:
             chain.site.expire()
         case ["maintain"]:

@@ -114,7 +114,7 @@ def in_flight():
 
 
 def inconclusive():
-    told = '{reason=~"internal|vantage"}'
+    told = '{reason=~"internal|vantage|resolver"}'
     return lines(
         "Runs that said nothing", "Failed runs that count against no target, each minute: the exporter's own trouble (internal), or its "
         "vantage was cut off from the network (vantage). Of all exporters.",

@@ -44,6 +44,7 @@ runbooks! {
     "resolver"
     "response_timeout"
     "response_truncated"
+    "shared-outage"
     "ssl_forbidden"
     "ssl_required"
     "target-intermittent"

@@ -355,6 +355,38 @@ def down_says_it_all(chain):
     chain.expect("#alerts", "november: TargetIntermittent")
 
 
+def one_cause_is_one_notification(chain):
+    share = {"kind": "network", "value": "192.0.2.0/24"}
+    words = {"summary": "3 targets are down: they share the network 192.0.2.0/24", "shared": "network 192.0.2.0/24", "targets": "t1, t2, t3"}
+    cause = alert("SharedOutage", annotations=words, **share)
+    public = alert("SharedOutagePublic", annotations={"customer_services": "Service TANGO, Service UNIFORM"}, public="true", **share)
+    other = alert("SharedOutage", annotations={"summary": "3 targets are down: they share the host edge.example", "shared": "host edge.example"}, kind="host", value="edge.example")
+    explained = alert("TargetExplained", target="tango", severity="none")
+    follow = [
+        alert("TargetSlow", target="tango", severity="warning"),
+        alert("ErrorBudgetBurn", target="tango", window="1h/5m"),
+        alert("CertificateExpired", target="tango"),
+    ]
+    chain.post(cause, public, other, explained, *follow)
+    chain.held_back(*follow)
+    page = chain.expect("#oncall", "192.0.2.0/24")
+    assert page.subject == words["summary"] and "*Targets:* t1, t2, t3" in page.body, page
+    chain.expect("#oncall", "edge.example")
+    told = chain.expect("status-updates@example.com", "TANGO")
+    assert told.subject == "Several of our services are having problems" and "Service UNIFORM" in told.body, told
+    # A target that joins changes the words, not the alert.
+    chain.post(alert("SharedOutage", annotations={**words, "targets": "t1, t2, t3, t4"}, **share))
+    chain.settle()
+    chain.expect("#oncall", "192.0.2.0/24")
+    chain.expect("status-updates@example.com", "TANGO")
+    chain.nothing_about(*(f"tango: {a['labels']['alertname']}" for a in follow), "tango: TargetExplained")
+    chain.post(*over(cause, public))
+    page = chain.expect("#oncall", "192.0.2.0/24", 2)
+    assert page.subject.startswith("network 192.0.2.0/24: its targets are up again after "), page.subject
+    told = chain.expect("status-updates@example.com", "TANGO", 2)
+    assert told.subject == "Several of our services are working again", told.subject
+
+
 def maintenance_is_quiet(chain):
     works = alert("TargetInMaintenance", target="oscar", public="true", team="web")
     broken = down("oscar", public="true", team="web")
@@ -407,6 +439,7 @@ def main():
         nothing_from_a_region_that_is_blind_or_cut_off,
         a_silent_exporter_is_told_once,
         down_says_it_all,
+        one_cause_is_one_notification,
         maintenance_is_quiet,
         customers_read_what_is_theirs,
     ]
