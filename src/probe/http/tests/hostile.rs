@@ -323,3 +323,41 @@ async fn a_compression_bomb_without_an_end_stops_at_the_limit() {
         }
     }
 }
+
+/// What a run against each of them adds to the process, its peer included. By hand:
+/// `cargo test --lib memory_of_a_run -- --ignored --nocapture --test-threads=1`.
+#[tokio::test]
+#[ignore = "a measurement, not a test"]
+async fn memory_of_a_run_against_each() {
+    let authority = Authority::new();
+    let secure = http2_tls(&authority);
+    let floods = over_http1().into_iter().map(|flood| (flood, None));
+    let floods = floods.chain(over_http2().into_iter().map(|flood| (flood, Some(Arc::clone(&secure)))));
+    for (flood, tls) in floods {
+        let (version, scheme) = if tls.is_some() { (2, "https") } else { (1, "http") };
+        let url = format!("{scheme}://{}/", flood.start(tls).await);
+        let settings = HttpSettings { tls: authority.trusted(), ..settings() };
+        let before = peak::start();
+        let observation = flood.met_by(settings, &url).await;
+        println!("HTTP/{version} {}: {} KiB more, {:?}", flood.name, peak::since(before), observation.elapsed);
+    }
+}
+
+/// The most memory that the process had resident, in KiB.
+pub(super) mod peak {
+    fn line(name: &str) -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Forgets the peak so far; what is resident now.
+    pub(in super::super) fn start() -> u64 {
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        line("VmRSS")
+    }
+
+    pub(in super::super) fn since(before: u64) -> u64 {
+        line("VmHWM").saturating_sub(before)
+    }
+}

@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use tokio::net::UdpSocket;
 
 use super::super::testing::*;
+use super::hostile::peak;
 use super::http3::http3;
 use crate::config::{HttpSettings, TlsSettings};
 use crate::observation::{Observation, Reason};
@@ -396,4 +397,18 @@ async fn a_server_that_forgot_the_connection_resets_it() {
     };
     assert_eq!(reason(&observation), Some(Reason::ConnectReset), "{observation:?}");
     assert!(observation.outcome.failure().unwrap().sentence.contains("stateless reset"), "{observation:?}");
+}
+
+/// As `hostile::memory_of_a_run_against_each`.
+#[tokio::test]
+#[ignore = "a measurement, not a test"]
+async fn memory_of_a_run_against_each() {
+    let authority = Authority::new();
+    let tls = authority.server(&["127.0.0.1"]);
+    for script in scripts() {
+        let address = script.start(&tls);
+        let before = peak::start();
+        let observation = met_by(script.ends, http3(&authority), address).await;
+        println!("HTTP/3 {}: {} KiB more, {:?}", script.name, peak::since(before), observation.elapsed);
+    }
 }

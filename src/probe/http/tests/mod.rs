@@ -10,6 +10,7 @@ mod hops;
 mod hostile;
 mod hostile_http3;
 mod http3;
+mod http3_options;
 mod proxies;
 mod request;
 mod rules;

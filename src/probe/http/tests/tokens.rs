@@ -9,7 +9,7 @@ use crate::config::http::{HttpAuth, JwtAlgorithm, JwtSettings, OAuth2Grant, OAut
 use crate::config::{HttpSettings, Secret, TlsSettings};
 use crate::observation::Reason;
 
-fn oauth(token_url: &str) -> HttpSettings {
+pub(super) fn oauth(token_url: &str) -> HttpSettings {
     let oauth = OAuth2Settings {
         client_id: "id&1".into(),
         grant: OAuth2Grant::ClientCredentials { client_secret: Secret::new("s:3") },
