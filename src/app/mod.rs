@@ -47,6 +47,9 @@ use watch::Watch;
 /// How long a stop may take. The servers give open requests 5 s of their own; the rest is for them to say how it went.
 const GRACE: Duration = Duration::from_secs(6);
 
+/// A target and what probes it.
+pub type Probed = (Arc<Target>, Arc<TargetProber>);
+
 /// A config that was loaded, ready to run.
 pub struct App {
     path: PathBuf,
@@ -142,7 +145,7 @@ impl App {
     }
 
     /// Every target with its prober, in the order of names, and which stand behind which; for `--once`.
-    pub fn into_probes(self) -> (Vec<(Arc<Target>, Arc<TargetProber>)>, Parents) {
+    pub fn into_probes(self) -> (Vec<Probed>, Parents) {
         let Loaded { config, targets, .. } = self.loaded;
         // Nothing ran before, so every target has a prober of its own.
         let probes = targets.into_iter().filter_map(|Wanted { target, prober }| Some((target, prober?)));

@@ -96,7 +96,7 @@ pub fn explain_runs(parents: &Parents, down: &[Option<SystemTime>]) -> Vec<Optio
         down: down.get(place).copied().flatten().map(|since| (since, place)),
         ..Offer::default()
     };
-    let mut walk = Walk::new(parents, |place| offer(place));
+    let mut walk = Walk::new(parents, offer);
     let explained =
         down.iter().enumerate().map(|(place, down)| down.and_then(|_| walk.above(place).down).map(|(_, by)| by));
     explained.collect()

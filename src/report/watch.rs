@@ -290,8 +290,9 @@ impl Watcher {
     fn begin(&mut self, start: f64, scrape: &Scrape, mark: f64, gained: Option<f64>) {
         let floor = self.watch.outages.last().map_or(f64::MIN, |outage| outage.until(f64::MIN));
         let start = start.min(scrape.time).max(floor);
+        let bound = self.earliest_end();
         let mut open = Open {
-            start: Edge { at: start, earliest: (start - self.interval).max(floor).min(start), latest: start },
+            start: Edge { at: start, earliest: (start - self.interval).max(bound).min(start), latest: start },
             seen: scrape.time,
             last_seen: scrape.time,
             last_mark: mark,
@@ -307,6 +308,12 @@ impl Watcher {
         self.open = Some(open);
     }
 
+    /// Before this the last outage had not ended.
+    fn earliest_end(&self) -> f64 {
+        let end = self.watch.outages.last().and_then(|outage| outage.end);
+        end.map_or(f64::MIN, |end| end.earliest)
+    }
+
     /// Outages between two scrapes: `down` seconds in all.
     fn hide(&mut self, count: u32, down: f64, from: f64, scrape: &Scrape) {
         if count == 0 || down <= 0.0 {
@@ -315,14 +322,19 @@ impl Watcher {
         let to = start_of(scrape).map_or(scrape.time, |start| start.min(scrape.time));
         let floor = self.watch.outages.last().map_or(f64::MIN, |outage| outage.until(f64::MIN));
         // The failing runs may have begun before the scrape that knew of no outage yet.
-        let earliest = (to - down).min(from - self.owed).max(floor);
+        let begun = (to - down).min(from - self.owed);
+        let (earliest, bound) = (begun.max(floor), begun.max(self.earliest_end()));
         let down = down.min(to - earliest);
         let start = (f64::midpoint(from, to) - down / 2.0).clamp(earliest, (to - down).max(earliest));
         self.watch.outages.push(Outage {
-            start: Edge { at: start, earliest: (earliest - self.interval).max(floor).min(start), latest: to - down },
+            start: Edge {
+                at: start,
+                earliest: (bound - self.interval).max(self.earliest_end()).min(start),
+                latest: to - down,
+            },
             end: Some(Edge {
                 at: start + down,
-                earliest: (earliest + down - self.interval).min(start + down),
+                earliest: (bound + down - self.interval).min(start + down),
                 latest: to,
             }),
             seen: scrape.time,

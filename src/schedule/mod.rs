@@ -63,7 +63,14 @@ impl Scheduler {
 
     /// One that runs what stands behind a target when that begins to fail.
     pub fn with_dependencies(telemetry: Arc<Telemetry>, vantage: CurrentVantage, dependencies: Dependencies) -> Self {
-        let common = Common { epoch: Instant::now(), telemetry, vantage, turned: Arc::default(), stirred: Arc::default(), dependencies };
+        let common = Common {
+            epoch: Instant::now(),
+            telemetry,
+            vantage,
+            turned: Arc::default(),
+            stirred: Arc::default(),
+            dependencies,
+        };
         Self { loops: JoinSet::new(), common: Arc::new(common) }
     }
 
@@ -173,9 +180,9 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
 }
 
 /// Waits until the target is due, which is earlier when a run is wished for; such a run is beside the grid.
+#[expect(clippy::manual_async_fn, reason = "an async function has its arguments twice")]
 fn wait(due: &mut Due, state: &TargetState) -> impl Future<Output = ()> {
-    // By hand rather than by `select!`, and not an async function, which has its arguments twice: this is what most
-    // targets are at most times.
+    // By hand rather than by `select!`: this is what most targets are at most times.
     async move {
         bring_forward(due, state);
         let mut timer = pin!(sleep_until(due.at));

@@ -37,7 +37,7 @@ impl Bench {
 
     fn declare(&self, rows: &[(&str, &str)]) {
         let place = |name: &str| self.targets.iter().position(|state| state.target().name.as_str() == name).unwrap();
-        let mut parents: Vec<Arc<[usize]>> = vec![Arc::new([]); self.targets.len()];
+        let mut parents: Vec<Arc<[usize]>> = self.targets.iter().map(|_| Arc::from([])).collect();
         for (child, row) in rows {
             let mut row: Vec<usize> = row.split(' ').map(place).collect();
             row.sort_unstable();

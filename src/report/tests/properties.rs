@@ -173,14 +173,20 @@ proptest! {
     }
 
     #[test]
-    fn one_vantage_has_exactly_the_downtime_of_its_runs_however_seldom_it_is_scraped(seen in seen(0, Vec::new())) {
+    fn one_vantage_has_the_downtime_of_its_runs_however_seldom_it_is_scraped(seen in seen(0, Vec::new())) {
         let world = [seen];
         let (scrapes, outages) = world[0].play(length(&world));
         let told = tell(&[(world[0].clone(), scrapes)], (0.0, length(&world)), (0.0, length(&world)));
         let truth: f64 = outages.iter().map(|(from, to)| to - from).sum();
-        prop_assert!(near(told.totals.down, truth), "{} {truth}", told.totals.down);
+        // To what a run in flight at a scrape takes, for each of the outages.
+        let credit = world[0].takes * outages.len() as f64 + 1e-6;
+        prop_assert!((told.totals.down - truth).abs() <= credit, "{} {truth}", told.totals.down);
         let counted: u32 = told.incidents.iter().map(|incident| incident.counted).sum();
-        prop_assert_eq!(counted as usize, outages.len());
+        // Of several outages between two scrapes the counters tell how long they were in all, and one that goes over into the
+        // next may be told with it.
+        let reach = world[0].scrape_interval + world[0].interval;
+        let apart = outages.windows(2).all(|pair| pair[1].0 - pair[0].1 > reach);
+        prop_assert!(if apart { counted as usize == outages.len() } else { counted as usize <= outages.len() }, "{}", counted);
         // The target changed when the bounds say.
         let mut down = Spans::default();
         for (from, to) in &world[0].down {
@@ -188,7 +194,13 @@ proptest! {
         }
         for incident in told.incidents.iter().filter(|incident| incident.counted == 1) {
             let (start, end) = (incident.start, incident.end.unwrap());
-            let within = |moment: f64, earliest: f64, latest: f64| earliest - 1e-6 <= moment && moment <= latest + 1e-6;
+            let near_by = outages.iter().filter(|(from, to)| *from < end.at + reach && *to > start.at - reach);
+            if near_by.count() > 1 {
+                continue;
+            }
+            // A slow run can skip a tick, which the report does not know.
+            let slack = if world[0].takes > 0.0 { world[0].interval } else { 1e-6 };
+            let within = |moment: f64, earliest: f64, latest: f64| earliest - slack <= moment && moment <= latest + 1e-6;
             prop_assert!(down.iter().any(|(from, _)| within(from, start.earliest, start.latest)), "{:?}", incident);
             prop_assert!(down.iter().any(|(_, to)| within(to, end.earliest, end.latest)), "{:?}", incident);
         }

@@ -116,7 +116,7 @@ fn with_hostname(module: &Module, hostname: &str) -> Result<Module, Refused> {
                 );
                 return Err(Refused::bad(sentence));
             }
-            if http::HeaderValue::from_str(name).is_err() {
+            if ascii.is_err() || http::HeaderValue::from_str(name).is_err() {
                 return Err(unfit("Host header"));
             }
             Arc::make_mut(settings).host = Some(name.to_owned());

@@ -94,9 +94,8 @@ fn poll_data(stream: &mut RequestStream, cx: &mut Context<'_>) -> Poll<Result<Op
     const MOST_EMPTY: usize = 16;
 
     for _ in 0..MOST_EMPTY {
-        match ready!(stream.poll_recv_data(cx)?) {
-            Some(mut data) => return Poll::Ready(Ok(Some(data.copy_to_bytes(data.remaining())))),
-            None => {}
+        if let Some(mut data) = ready!(stream.poll_recv_data(cx)?) {
+            return Poll::Ready(Ok(Some(data.copy_to_bytes(data.remaining()))));
         }
     }
     stream.poll_recv_trailers(cx).map_ok(|_| None)

@@ -7,7 +7,7 @@ use super::super::testing::*;
 use super::http3::{Server, Then, http3};
 use super::tokens::oauth;
 use crate::config::http::{
-    BodyRule, CelRule, Compression, FailIf, HeaderRule, HttpAuth, HttpVersion, ProxySettings, StatusRange,
+    BodyRule, Compression, FailIf, HeaderRule, HttpAuth, HttpVersion, ProxySettings, StatusRange,
 };
 use crate::config::{HttpSettings, Pattern, Secret};
 use crate::observation::Reason;
@@ -52,7 +52,7 @@ async fn every_option_holds_over_http3() {
         Peer::start(|_| answer("200 OK", "", r#"{"access_token":"t1","token_type":"bearer","expires_in":3600}"#)).await;
     let plain = || http3(&authority);
     let matching = |text: &str| BodyRule { fail_if: FailIf::NotMatches, pattern: Pattern::new(text).unwrap() };
-    let cel = |text: &str| Some(CelRule::compile(text).unwrap());
+    let cel = |text: &str| Some(crate::config::CelRule::new(text).unwrap());
     let state = |text: &str| HeaderRule {
         header: http::HeaderName::from_static("x-state"),
         fail_if: FailIf::NotMatches,
