@@ -235,7 +235,7 @@ def play(chain):
     wait_for("a minute of history", lambda: len(chain.ask("target_vantage:probe_up:vote offset 1m")) == targets)
     story = Story(chain)
     try:
-        for chapter in (in_one_region, everywhere, now_and_then, expired_certificate, in_maintenance, one_address, behind_a_gateway):
+        for chapter in (in_one_region, everywhere, now_and_then, expired_certificate, in_maintenance, one_address):
             print(f"{chapter.__name__.replace('_', ' ')}:", flush=True)
             chapter(story)
         print("the end of now and then:", flush=True)
