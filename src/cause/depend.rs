@@ -62,7 +62,7 @@ impl Dependencies {
             return;
         }
         let mut walk = Walk::new(&family.parents, |place| match family.targets.get(place) {
-            Some(target) => Offer::of(&target.standing(now)),
+            Some(target) => Offer::of(&target.standing(now), place),
             None => Offer::default(),
         });
         for target in &mut snapshot.targets {
@@ -114,21 +114,12 @@ struct Offer {
 }
 
 impl Offer {
-    /// Without the place; [`Offer::at`] puts it in.
-    fn of(standing: &Standing) -> Self {
+    fn of(standing: &Standing, place: usize) -> Self {
         let down = standing.verdict == Verdict::Down;
         Self {
-            down: standing.since.filter(|_| down).map(|since| (since, 0)),
-            checking: (!down && (standing.failing || standing.wished)).then_some((standing.good, 0)),
-            recovering: standing.recovered.map(|since| (since, 0)),
-        }
-    }
-
-    fn at(self, place: usize) -> Self {
-        Self {
-            down: self.down.map(|(since, _)| (since, place)),
-            checking: self.checking.map(|(good, _)| (good, place)),
-            recovering: self.recovering.map(|(since, _)| (since, place)),
+            down: standing.since.filter(|_| down).map(|since| (since, place)),
+            checking: (!down && (standing.failing || standing.wished)).then_some((standing.good, place)),
+            recovering: standing.recovered.map(|since| (since, place)),
         }
     }
 
@@ -195,7 +186,7 @@ impl<'a, F: FnMut(usize) -> Offer> Walk<'a, F> {
         let mut best = Offer::default();
         for parent in parents.of(place) {
             let further = self.above(*parent);
-            let own = (self.offer)(*parent).at(*parent);
+            let own = (self.offer)(*parent);
             let down = further.down.or(own.down);
             best = best.or(Offer { down, ..further.or(own) });
         }

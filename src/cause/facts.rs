@@ -81,7 +81,7 @@ struct Seen {
 
 /// How far a run came before it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+pub(super) enum Stage {
     Lookup,
     Connect,
     Tls,
@@ -109,8 +109,7 @@ impl Facts {
 
     /// The fact of this kind that reads so.
     pub fn named(&self, kind: CauseKind, value: &str) -> Option<FactId> {
-        let found = self.table.iter().position(|(of, text)| *of == kind && *sanitised(&text.to_string()) == *value)?;
-        FactId::try_from(found).ok()
+        (0..FactId::try_from(self.table.len()).ok()?).find(|fact| self.is(*fact, kind, value))
     }
 
     /// Keeps what is known of these targets, and makes room when most of the table is history. Facts have other numbers
@@ -313,43 +312,11 @@ fn sanitised(text: &str) -> Box<str> {
 
 fn stage(run: &Observation) -> Stage {
     let Some(failure) = run.outcome.failure() else { return Stage::Answer };
-    let stage = match failure.reason {
-        Reason::DnsNxdomain | Reason::DnsServfail | Reason::DnsTimeout | Reason::DnsNoAddress => Stage::Lookup,
-        Reason::ConnectRefused
-        | Reason::ConnectTimeout
-        | Reason::ConnectUnreachable
-        | Reason::ConnectReset
-        | Reason::IcmpTimeout
-        | Reason::IcmpUnreachable
-        | Reason::ProxyError => Stage::Connect,
-        Reason::TlsHandshake
-        | Reason::TlsTimeout
-        | Reason::TlsExpired
-        | Reason::TlsNotYetValid
-        | Reason::TlsUntrusted
-        | Reason::TlsNameMismatch
-        | Reason::TlsRevoked => Stage::Tls,
-        Reason::RequestTimeout
-        | Reason::ResponseTimeout
-        | Reason::ResponseTruncated
-        | Reason::ProtocolError
-        | Reason::HttpStatus
-        | Reason::HttpRedirect
-        | Reason::HttpVersion
-        | Reason::HeaderMismatch
-        | Reason::BodyMismatch
-        | Reason::BodyTooLarge
-        | Reason::SslRequired
-        | Reason::SslForbidden
-        | Reason::DnsRcode
-        | Reason::DnsAnswerMismatch
-        | Reason::ExpectMismatch
-        | Reason::GrpcStatus
-        | Reason::GrpcNotServing
-        | Reason::TargetForbidden
-        | Reason::Vantage
-        | Reason::Resolver
-        | Reason::Internal => Stage::Answer,
+    let stage = match class(failure.reason) {
+        LOOKED_UP => Stage::Lookup,
+        CONNECTED | ICMP | PROXIED => Stage::Connect,
+        SHOOK_HANDS => Stage::Tls,
+        _ => Stage::Answer,
     };
     // After a redirect a run is further than its reason says.
     let redirected = matches!(&run.detail, Detail::Http(detail) if !detail.redirect_chain.is_empty());
@@ -361,7 +328,7 @@ fn stage(run: &Observation) -> Stage {
 }
 
 /// The first stage at which a fact of the kind can matter.
-fn stage_of(kind: CauseKind) -> Stage {
+pub(super) fn stage_of(kind: CauseKind) -> Stage {
     match kind {
         CauseKind::CanonicalName
         | CauseKind::Domain

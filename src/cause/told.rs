@@ -18,6 +18,9 @@ use crate::state::{TargetState, View};
 /// For so long a fact has to be the best explanation.
 pub const SETTLE: Duration = Duration::from_secs(5);
 
+/// One claim in a hundred searches may be chance.
+const CHANCE: f64 = 0.01;
+
 /// The search, with what it remembers.
 #[derive(Default)]
 pub struct Tracker {
@@ -372,8 +375,14 @@ impl Thresholds {
             min_share: settings.min_share,
             window: Moment::try_from(settings.window.as_millis()).unwrap_or(Moment::MAX / 2),
             max_causes: settings.max_causes,
-            ..Self::default()
+            chance: CHANCE,
         }
+    }
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self::of(&SharedCauseSettings::default())
     }
 }
 

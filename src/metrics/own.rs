@@ -49,8 +49,7 @@ impl<F: Fn() -> Option<(LabelSet, bool)> + Send + Sync> VantageGauge<F> {
 
     fn gauge(labels: &LabelSet) -> prometheus::Result<Gauge> {
         let help = "Whether an anchor answers (1), or none does (0): cut off, so that runs are inconclusive.";
-        let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Gauge::with_opts(Opts::new("probe_vantage_ok", help).const_labels(labels))
+        Gauge::with_opts(Opts::new("probe_vantage_ok", help).const_labels(beside(labels, &[])))
     }
 }
 

@@ -86,7 +86,7 @@ fn incident(stretches: &[Stretch], timeline: &Timeline, watches: &[Watch], windo
     let members: Vec<&Outage> = seen_by
         .iter()
         .flat_map(|number| &watches[*number].outages)
-        .filter(|outage| outage.start.at < to && outage.until(f64::MAX) > from)
+        .filter(|outage| outage.overlaps(from, to))
         .collect();
     let least = |edge: fn(&Edge) -> f64| members.iter().map(|outage| edge(&outage.start)).fold(f64::MAX, f64::min);
     let start =
@@ -140,10 +140,7 @@ fn incident(stretches: &[Stretch], timeline: &Timeline, watches: &[Watch], windo
 fn counted(seen_by: &BTreeSet<usize>, watches: &[Watch], from: f64, to: f64) -> u32 {
     let more = |number: &usize| -> u32 {
         let those = watches[*number].outages.iter();
-        those
-            .filter(|outage| outage.start.at < to && outage.until(f64::MAX) > from)
-            .map(|outage| outage.counted.saturating_sub(1))
-            .sum()
+        those.filter(|outage| outage.overlaps(from, to)).map(|outage| outage.counted.saturating_sub(1)).sum()
     };
     1 + seen_by.iter().map(more).max().unwrap_or(0)
 }

@@ -124,8 +124,7 @@ impl TargetReport {
             return None;
         }
         watches.retain(|watch| {
-            let down =
-                watch.outages.iter().any(|outage| outage.start.at < window.1 && outage.until(f64::MAX) > window.0);
+            let down = watch.outages.iter().any(|outage| outage.overlaps(window.0, window.1));
             down || watch.known.overlaps(window.0, window.1)
         });
         let first = watches.iter().filter_map(|watch| watch.known.first()).fold(f64::MAX, f64::min);

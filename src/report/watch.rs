@@ -62,6 +62,11 @@ impl Outage {
     pub(super) fn until(&self, end: f64) -> f64 {
         self.end.map_or(end, |edge| edge.at)
     }
+
+    /// Whether it went on at some time between these.
+    pub(super) fn overlaps(&self, from: f64, to: f64) -> bool {
+        self.start.at < to && self.until(f64::MAX) > from
+    }
 }
 
 /// Takes scrapes in order of time.
@@ -322,16 +327,12 @@ impl Watcher {
         let to = start_of(scrape).map_or(scrape.time, |start| start.min(scrape.time));
         let floor = self.watch.outages.last().map_or(f64::MIN, |outage| outage.until(f64::MIN));
         // The failing runs may have begun before the scrape that knew of no outage yet.
-        let begun = (to - down).min(from - self.owed);
-        let (earliest, bound) = (begun.max(floor), begun.max(self.earliest_end()));
+        let (begun, before) = ((to - down).min(from - self.owed), self.earliest_end());
+        let (earliest, bound) = (begun.max(floor), begun.max(before));
         let down = down.min(to - earliest);
         let start = (f64::midpoint(from, to) - down / 2.0).clamp(earliest, (to - down).max(earliest));
         self.watch.outages.push(Outage {
-            start: Edge {
-                at: start,
-                earliest: (bound - self.interval).max(self.earliest_end()).min(start),
-                latest: to - down,
-            },
+            start: Edge { at: start, earliest: (bound - self.interval).max(before).min(start), latest: to - down },
             end: Some(Edge {
                 at: start + down,
                 earliest: (bound + down - self.interval).min(start + down),

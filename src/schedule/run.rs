@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use prometheus::IntGauge;
 use tokio::time::{Instant, timeout_at};
 
-use crate::observation::{Detail, Failure, Observation, Outcome, Reason};
+use crate::observation::{Failure, Observation, Outcome, Reason};
 use crate::probe::Probe;
 use crate::telemetry::Telemetry;
 
@@ -39,16 +39,8 @@ pub(crate) async fn run<P: Probe>(probe: &P, timeout: Duration, lag: Duration, t
         }
         Err(_elapsed) => "the probe did not end in time, which it has to by itself; this is a bug of the exporter",
     };
-    Observation {
-        started,
-        elapsed: ended.saturating_duration_since(start),
-        timeout,
-        outcome: Outcome::Down(Failure::new(Reason::Internal, sentence)),
-        resolution: None,
-        tls: None,
-        detail: Detail::None,
-        addresses: Box::default(),
-    }
+    let elapsed = ended.saturating_duration_since(start);
+    Observation { started, elapsed, ..Observation::not_begun(timeout, sentence) }
 }
 
 /// A timeout that was noticed far too late, or that began far too late, says that the exporter had no time to look,

@@ -51,14 +51,8 @@ pub struct Thresholds {
     pub window: Moment,
     /// More causes are not told at once.
     pub max_causes: usize,
-    /// How many claims may be chance: one in a hundred searches, over all facts of a kind. No setting.
+    /// How many claims may be chance, over all facts of a kind. No setting.
     pub chance: f64,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self { min_targets: 3, min_share: 0.8, window: 60_000, max_causes: 10, chance: 0.01 }
-    }
 }
 
 /// How likely a target fails when what it depends on does. Below 1, because some are served from elsewhere.

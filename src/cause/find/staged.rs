@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::cause::facts::{Stage, stage_of};
 
 /// xorshift64*: the same outages every time.
 struct Random(u64);
@@ -28,29 +29,6 @@ impl Random {
 
     fn moment(&mut self, below: Moment) -> Moment {
         Moment::try_from(self.below(usize::try_from(below).unwrap_or(1))).unwrap_or(0)
-    }
-}
-
-/// As far as a run comes before it fails: which facts of a failing target can matter.
-#[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Stage {
-    Lookup,
-    Connect,
-    Tls,
-    Answer,
-}
-
-fn stage_of(kind: CauseKind) -> Stage {
-    match kind {
-        CauseKind::CanonicalName
-        | CauseKind::Domain
-        | CauseKind::NameServer
-        | CauseKind::Resolver
-        | CauseKind::Label
-        | CauseKind::Reason => Stage::Lookup,
-        CauseKind::Address | CauseKind::Network | CauseKind::Port | CauseKind::Proxy => Stage::Connect,
-        CauseKind::Certificate | CauseKind::Issuer => Stage::Tls,
-        CauseKind::Host => Stage::Answer,
     }
 }
 

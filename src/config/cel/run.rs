@@ -421,27 +421,25 @@ fn must_work(e: &IdedExpr) -> Result<(), Refusal> {
     if !made.func_name.starts_with(char::is_alphabetic) || !made.args.iter().all(is_literal) {
         return Ok(());
     }
-    let context = Context::with_env(Arc::clone(&ENVIRONMENT));
-    let failed = |error: &ExecutionError| {
-        Err(Refusal { id: e.id, message: format!("{} fails whatever the body is: {}", made.func_name, text_of(error)) })
-    };
-    match &made.target {
-        None => match Value::resolve_val(e, &context) {
-            Ok(_) => Ok(()),
-            Err(error) => failed(&error),
-        },
+    let with_zone;
+    let tried = match &made.target {
+        None => e,
         // With a time zone, which is good for all times or for none.
         Some(_) if made.func_name.starts_with("get") && !made.args.is_empty() => {
             let epoch = IdedExpr { id: e.id, expr: call("timestamp", vec![number(e.id, 0)]) };
             let tried =
                 CallExpr { func_name: made.func_name.clone(), target: Some(Box::new(epoch)), args: made.args.clone() };
-            let tried = IdedExpr { id: e.id, expr: Expr::Call(tried) };
-            match Value::resolve_val(&tried, &context) {
-                Ok(_) => Ok(()),
-                Err(error) => failed(&error),
-            }
+            with_zone = IdedExpr { id: e.id, expr: Expr::Call(tried) };
+            &with_zone
         }
-        Some(_) => Ok(()),
+        Some(_) => return Ok(()),
+    };
+    match Value::resolve_val(tried, &Context::with_env(Arc::clone(&ENVIRONMENT))) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = format!("{} fails whatever the body is: {}", made.func_name, text_of(&error));
+            Err(Refusal { id: e.id, message })
+        }
     }
 }
 

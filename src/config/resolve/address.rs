@@ -89,14 +89,7 @@ pub(super) fn credentials(url: &url::Url) -> Result<Option<UrlCredentials>, Stri
 /// A sentence.
 pub(super) fn host_port(text: &str, transport: Transport) -> Result<HostPort, String> {
     const FORM: &str = "write host:port, such as db.example.com:5432 or [2001:db8::1]:5432";
-    let trimmed = text.trim();
-    let shown = format!("{:?}", shorten(&mask_broken_address(trimmed)));
-    if trimmed.is_empty() {
-        return Err(format!("is empty; {FORM}"));
-    }
-    if let Some((scheme, _)) = trimmed.split_once("://") {
-        return Err(format!("{shown} has the scheme {scheme:?}, which this prober does not know; {FORM}"));
-    }
+    let (trimmed, shown) = without_scheme(text, FORM)?;
     let (host, port) = match trimmed.strip_prefix('[') {
         Some(rest) => rest.split_once("]:").ok_or_else(|| format!("{shown} is not an address; {FORM}"))?,
         None => {
@@ -109,6 +102,19 @@ pub(super) fn host_port(text: &str, transport: Transport) -> Result<HostPort, St
     };
     let host = bare_host(host, &shown, FORM)?;
     Ok(HostPort { host, port: self::port(port, transport, &shown)? })
+}
+
+/// What is written, and how it is shown in a sentence. `form` is what to write instead.
+fn without_scheme<'a>(text: &'a str, form: &str) -> Result<(&'a str, String), String> {
+    let trimmed = text.trim();
+    let shown = format!("{:?}", shorten(&mask_broken_address(trimmed)));
+    if trimmed.is_empty() {
+        return Err(format!("is empty; {form}"));
+    }
+    match trimmed.split_once("://") {
+        Some((scheme, _)) => Err(format!("{shown} has the scheme {scheme:?}, which this prober does not know; {form}")),
+        None => Ok((trimmed, shown)),
+    }
 }
 
 fn port(text: &str, transport: Transport, shown: &str) -> Result<u16, String> {
@@ -169,14 +175,7 @@ pub(super) fn grpc_address(text: &str, default_port: u16) -> Result<HostPort, St
 /// A sentence.
 pub(super) fn host(text: &str) -> Result<String, String> {
     const FORM: &str = "write a host name or an address, such as db.example.com or 2001:db8::1";
-    let trimmed = text.trim();
-    let shown = format!("{:?}", shorten(&mask_broken_address(trimmed)));
-    if trimmed.is_empty() {
-        return Err(format!("is empty; {FORM}"));
-    }
-    if let Some((scheme, _)) = trimmed.split_once("://") {
-        return Err(format!("{shown} has the scheme {scheme:?}, which this prober does not know; {FORM}"));
-    }
+    let (trimmed, shown) = without_scheme(text, FORM)?;
     let bare = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(trimmed);
     bare_host(bare, &shown, FORM)
 }

@@ -154,23 +154,19 @@ pub(super) fn parents(
     if let Some(list) = global {
         look_up.list(list);
     }
-    let place = |child: usize, parent: usize| {
+    // At the entry by which the first of them names the second.
+    let mut tell = |row: &[usize], message: String| {
+        let [child, parent, ..] = *row else { return };
         let lists = &lists[child];
         let all = [lists.own.as_ref(), lists.group.as_ref(), global];
-        let entries = all.into_iter().flatten().flat_map(|list| &list.entries);
-        entries
-            .filter(|entry| entry.selector.has(&targets[parent]))
-            .map(|entry| (entry.file, entry.path.clone()))
-            .next()
+        let mut entries = all.into_iter().flatten().flat_map(|list| &list.entries);
+        if let Some(entry) = entries.find(|entry| entry.selector.has(&targets[parent])) {
+            r.problems.add_path(entry.file, entry.path.clone(), message);
+        }
     };
     let name = |place: usize| targets[place].name.as_str();
     for cycle in parents::cycles(&all) {
-        let message = format!("is a cycle: {}", chain(&cycle, name));
-        if let [child, parent, ..] = cycle[..]
-            && let Some((file, path)) = place(child, parent)
-        {
-            r.problems.add_path(file, path, message);
-        }
+        tell(&cycle, format!("is a cycle: {}", chain(&cycle, name)));
     }
     if let Some(long) = parents::too_long(&all) {
         let message = format!(
@@ -179,11 +175,7 @@ pub(super) fn parents(
             Parents::MOST_IN_A_ROW,
             chain(&long, name)
         );
-        if let [child, parent, ..] = long[..]
-            && let Some((file, path)) = place(child, parent)
-        {
-            r.problems.add_path(file, path, message);
-        }
+        tell(&long, message);
     }
     Parents::new(all)
 }

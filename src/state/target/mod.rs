@@ -306,14 +306,13 @@ impl TargetState {
     /// As much as the search for shared causes has to know.
     pub fn view(&self, now: Instant) -> View {
         let inner = self.lock();
-        let maintenance = &self.target.maintenance;
         View {
             verdict: inner.verdict,
             since: inner.since,
             failures_in_a_row: inner.failures_in_a_row,
             last_good: inner.capsules.last_good.clone(),
             failure: inner.capsules.latest_failure.clone(),
-            maintained: !maintenance.is_empty() && maintenance.current(inner.clock.wall(now)).is_some(),
+            maintained: inner.in_maintenance(&self.target, now).unwrap_or(false),
             shared_cause: inner.shared_cause.clone(),
         }
     }
@@ -355,8 +354,7 @@ impl TargetState {
             timeline: inner.timeline.clone(),
             recent: inner.recent.clone(),
             notice: inner.notice.clone(),
-            maintenance: (!self.target.maintenance.is_empty())
-                .then(|| self.target.maintenance.current(inner.clock.wall(now)).is_some()),
+            maintenance: inner.in_maintenance(&self.target, now),
             explained: None,
         }
     }
@@ -373,6 +371,12 @@ impl TargetState {
 }
 
 impl Inner {
+    /// `None` for a target that has no windows.
+    fn in_maintenance(&self, target: &Target, now: Instant) -> Option<bool> {
+        let windows = &target.maintenance;
+        (!windows.is_empty()).then(|| windows.current(self.clock.wall(now)).is_some())
+    }
+
     /// The last run failed, and says something about the target.
     fn is_failing(&self) -> bool {
         let failure = self.last.as_deref().and_then(|run| run.outcome.failure());
