@@ -117,7 +117,7 @@ def inconclusive():
     told = '{reason=~"internal|vantage|resolver"}'
     return lines(
         "Runs that said nothing", "Failed runs that count against no target, each minute: the exporter's own trouble (internal), or its "
-        "vantage was cut off from the network (vantage). Of all exporters.",
+        "vantage was cut off from the network (vantage), or its name servers failed (resolver). Of all exporters.",
         [query(f"60 * sum by (reason) (rate(probe_failures_total{told}[$__rate_interval])) or vector(0)", "{{reason}}")],
         size=(8, 8), unit="cpm", by_series_name=True, none="None",
         overrides=[by_name("Value", displayName="none", color=fixed(colour.UNKNOWN))],

@@ -182,6 +182,11 @@ reasons! {
 }
 
 impl Reason {
+    /// `None` for a text that is the label of none.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_label() == label)
+    }
+
     /// True when the run says nothing about the target, so it must not count against it.
     pub fn is_inconclusive(self) -> bool {
         matches!(self, Self::Internal | Self::Vantage | Self::Resolver)

@@ -153,11 +153,8 @@ fn write_target(out: &mut String, target: &TargetReport) -> std::fmt::Result {
             "\nWhat fell between two scrapes is known by the counters: how often and how long, but not when exactly and why."
         )?;
     }
-    let mut reasons: Vec<Reason> = target
-        .incidents
-        .iter()
-        .filter_map(|incident| Reason::ALL.iter().copied().find(|r| Some(r.as_label()) == incident.reason.as_deref()))
-        .collect();
+    let mut reasons: Vec<Reason> =
+        target.incidents.iter().filter_map(|incident| Reason::from_label(incident.reason.as_deref()?)).collect();
     reasons.sort();
     reasons.dedup();
     if !reasons.is_empty() {

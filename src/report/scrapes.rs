@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Vantage;
 use super::prometheus::Series;
+use crate::observation::Reason;
 
 /// The counters that are added up, by their place in [`Scrape::counters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,9 +158,12 @@ impl Field {
                 "failure" => Self::Counter(Counter::Failed),
                 _ => return None,
             },
-            // These say nothing of the target.
-            "probe_failure_info" if !matches!(series.label("reason"), Some("internal" | "vantage")) => {
-                Self::Reason(text("reason").into())
+            "probe_failure_info" => {
+                let reason = text("reason");
+                if Reason::from_label(&reason).is_some_and(Reason::is_inconclusive) {
+                    return None;
+                }
+                Self::Reason(reason.into())
             }
             "probe_explained_info" => Self::Cause(Arc::new(Cause::Parent(text("by")))),
             "probe_shared_cause_info" => {
@@ -208,6 +212,10 @@ mod tests {
             ),
             series(
                 &[("__name__", "probe_failure_info"), ("target", "a"), ("region", "eu"), ("reason", "internal")],
+                &[(30.0, 1.0)],
+            ),
+            series(
+                &[("__name__", "probe_failure_info"), ("target", "a"), ("region", "eu"), ("reason", "resolver")],
                 &[(30.0, 1.0)],
             ),
             series(
