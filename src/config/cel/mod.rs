@@ -99,7 +99,7 @@ impl CelRule {
         &self.0.source
     }
 
-    /// How deep it is, for [`with_levels`].
+    /// How many levels deep it is nested, which bounds the stack that it needs.
     pub fn levels(&self) -> usize {
         self.0.runnable.levels
     }
