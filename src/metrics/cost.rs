@@ -12,7 +12,7 @@ use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 
 use super::fixture::many;
-use super::{FAMILIES, Page};
+use super::{FAMILIES, Format, Page};
 use crate::state::Snapshot;
 
 const TARGETS: usize = 10_000;
@@ -27,7 +27,7 @@ fn cost_of_a_page_of_10000_targets() {
     for _ in 0..7 {
         let snapshot = many(TARGETS);
         let start = Instant::now();
-        let page = Page::new(snapshot, &[]);
+        let page = Page::new(Format::Text, snapshot, &[]);
         let read_off = start.elapsed();
         best[0] = best[0].min(read_off);
         let mut last = Instant::now();
@@ -43,12 +43,12 @@ fn cost_of_a_page_of_10000_targets() {
         let snapshot = many(TARGETS);
         let kept = snapshot.clone();
         let start = Instant::now();
-        let total: usize = Page::new(snapshot, &[]).map(|piece| piece.len()).sum();
+        let total: usize = Page::new(Format::Text, snapshot, &[]).map(|piece| piece.len()).sum();
         best[1] = best[1].min(start.elapsed());
         assert_eq!(total, bytes);
         drop(kept);
         let mut zip = flate2::write::GzEncoder::new(Counted(0), flate2::Compression::new(1));
-        let page = Page::new(many(TARGETS), &[]);
+        let page = Page::new(Format::Text, many(TARGETS), &[]);
         let start = Instant::now();
         for piece in page {
             zip.write_all(&piece).unwrap();
@@ -63,6 +63,20 @@ fn cost_of_a_page_of_10000_targets() {
         "ours: {lines} lines, {bytes} bytes; read off {:?}, whole page {:?}, with gzip {:?}; longest piece {longest:?}",
         best[0], best[1], best[2]
     );
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_the_same_page_as_open_metrics() {
+    let kept = many(TARGETS);
+    for _ in 0..7 {
+        for format in [Format::Text, Format::OpenMetrics1] {
+            let snapshot = kept.clone();
+            let start = Instant::now();
+            let bytes: usize = Page::new(format, snapshot, &[]).map(|piece| piece.len()).sum();
+            println!("{format:?}: {bytes} bytes, whole page {:?}", start.elapsed());
+        }
+    }
 }
 
 #[test]

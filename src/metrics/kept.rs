@@ -116,10 +116,11 @@ pub(super) fn failures(target: &TargetSnapshot, lines: &mut Lines<'_>) {
 /// Cumulative buckets, then sum and count, as the text format wants them.
 pub(super) fn latency(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     let Some(histogram) = &target.latency else { return };
-    let mut cumulative = 0;
+    let (mut cumulative, mut number) = (0, Number::new());
     for (bound, seen) in target.target.latency_buckets.iter().zip(&histogram.counts) {
         cumulative += seen;
-        lines.suffixed("_bucket", &[("le", Number::new().format(*bound))], count(cumulative));
+        let le = lines.bound(&mut number, *bound);
+        lines.suffixed("_bucket", &[("le", le)], count(cumulative));
     }
     let all = histogram.counts.iter().sum();
     lines.suffixed("_bucket", &[("le", "+Inf")], count(all));

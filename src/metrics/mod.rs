@@ -9,6 +9,7 @@
 
 pub mod docs;
 mod family;
+mod format;
 mod kept;
 mod own;
 mod page;
@@ -25,6 +26,7 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use family::{FAMILIES, Family, Kind};
+pub use format::Format;
 pub use own::{CausesGauge, ResolverGauge, TargetCount, VantageGauge};
 pub use page::Page;
 pub use probe_page::probe_page;

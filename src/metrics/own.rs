@@ -7,6 +7,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, IntGauge, Opts, TextEncoder};
 
+use super::format::{Format, open_metrics};
 use super::run::unix_seconds;
 use crate::config::LabelSet;
 use crate::observation::SharedCause;
@@ -178,8 +179,12 @@ fn desc(name: &str) -> prometheus::Result<Desc> {
     Desc::new(name.to_owned(), "Computed as it is gathered.".to_owned(), Vec::new(), HashMap::new())
 }
 
-/// One family as text; nothing when it has no samples.
-pub(super) fn text(family: &MetricFamily) -> String {
+/// One family in a format; nothing when it has no samples.
+pub(super) fn written(family: &MetricFamily, format: Format) -> Vec<u8> {
+    if format.is_text() { text(family).into() } else { open_metrics(family) }
+}
+
+fn text(family: &MetricFamily) -> String {
     let mut text = String::new();
     match TextEncoder::new().encode_utf8(std::slice::from_ref(family), &mut text) {
         Ok(()) => text,

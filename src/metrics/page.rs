@@ -12,6 +12,7 @@ use bytes::Bytes;
 use prometheus::proto::MetricFamily;
 
 use super::family::{FAMILIES, Family, Shape, Source, Value};
+use super::format::Format;
 use super::own;
 use super::text::{Lines, Number, push_head, push_label};
 use crate::observation::Observation;
@@ -19,6 +20,7 @@ use crate::state::{Snapshot, TargetSnapshot};
 
 /// A page over one snapshot. An iterator of its pieces, each of roughly [`Page::PIECE`] bytes.
 pub struct Page {
+    format: Format,
     targets: Vec<TargetSnapshot>,
     /// The label text of every target, one after the other, and where each ends.
     labels: Vec<u8>,
@@ -74,7 +76,7 @@ pub(super) fn reads(family: &Family) -> Vec<(Option<&'static str>, Read)> {
 
 enum Section {
     /// Families that were rendered whole.
-    Text(String),
+    Text(Vec<u8>),
     /// A family whose values are in these columns.
     Columns(&'static Family, std::ops::Range<usize>),
     /// A family whose lines are written straight from the snapshot.
@@ -105,8 +107,9 @@ impl Page {
     /// A page of the targets of `snapshot`, with the exporter's `own` families among them by name.
     ///
     /// Reads all numbers off at once (about a microsecond a target); the text follows piece by piece.
-    pub fn new(snapshot: Snapshot, own: &[MetricFamily]) -> Self {
+    pub fn new(format: Format, snapshot: Snapshot, own: &[MetricFamily]) -> Self {
         let mut page = Self {
+            format,
             targets: snapshot.targets,
             labels: Vec::new(),
             label_ends: Vec::new(),
@@ -130,8 +133,10 @@ impl Page {
 
     /// Puts sections in order of name, and makes the columns.
     fn lay_out(&mut self, own: &[MetricFamily]) {
-        let mut sections: Vec<(String, Section)> =
-            own.iter().map(|family| (family.name().to_owned(), Section::Text(own::text(family)))).collect();
+        let mut sections: Vec<(String, Section)> = own
+            .iter()
+            .map(|family| (family.name().to_owned(), Section::Text(own::written(family, self.format))))
+            .collect();
         for family in FAMILIES {
             let first = self.columns.len();
             self.columns.extend(
@@ -144,7 +149,8 @@ impl Page {
             sections.push((family.name.to_owned(), section));
         }
         sections.sort_by(|(a, _), (b, _)| b.cmp(a));
-        self.sections = sections.into_iter().map(|(_, section)| section).collect();
+        let end = Section::Text(self.format.end().into());
+        self.sections = std::iter::once(end).chain(sections.into_iter().map(|(_, section)| section)).collect();
     }
 
     /// Reads labels and numbers off, target by target.
@@ -169,7 +175,7 @@ impl Page {
         while let Some(section) = self.sections.pop() {
             let done = match &section {
                 Section::Text(text) => {
-                    out.extend_from_slice(text.as_bytes());
+                    out.extend_from_slice(text);
                     true
                 }
                 Section::Columns(family, columns) => self.write_columns(out, family, columns.clone()),
@@ -214,7 +220,7 @@ impl Page {
                 let Some(value) = column.values.get(row).and_then(|cell| cell.value()) else { continue };
                 if !self.headed {
                     self.headed = true;
-                    push_head(out, family);
+                    push_head(out, family, self.format);
                 }
                 out.extend_from_slice(name);
                 out.push(b'{');
@@ -245,7 +251,8 @@ impl Page {
                 &self.labels[self.label_start(row)..self.label_ends[row]]
             };
             let has_label = |name: &str| name == "target" || target.target.labels.value(name).is_some();
-            let mut lines = Lines::new(out, family, &mut self.headed, labels, &has_label).linking(&self.evidence);
+            let lines = Lines::new(out, family, &mut self.headed, labels, &has_label);
+            let mut lines = lines.speaking(self.format).linking(&self.evidence);
             match &family.source {
                 Source::Run(Shape::Lines(write)) => {
                     if let Some(run) = &target.last {

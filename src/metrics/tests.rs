@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod open_metrics;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,11 +11,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::fixture::{self, complete, http_target, many};
-use super::{FAMILIES, Kind, Page, run};
+use super::{FAMILIES, Format, Kind, Page, run};
 use crate::state::{Snapshot, TargetSnapshot};
 
 fn text(snapshot: Snapshot) -> String {
-    pieces(Page::new(snapshot, &[]))
+    pieces(Page::new(Format::Text, snapshot, &[]))
 }
 
 fn pieces(page: Page) -> String {
@@ -72,6 +74,13 @@ fn parse(text: &str) -> Vec<Sample> {
 }
 
 fn parse_sample(line: &str) -> Sample {
+    let (name, labels, value) = labels(line);
+    let value = if value == "+Inf" { f64::INFINITY } else { value.parse().unwrap() };
+    Sample { name, labels, value }
+}
+
+/// Name and labels of a sample, and what follows them.
+fn labels(line: &str) -> (String, Vec<(String, String)>, &str) {
     let name_end = line.find(['{', ' ']).unwrap();
     let (name, mut rest) = line.split_at(name_end);
     let mut labels = Vec::new();
@@ -104,23 +113,26 @@ fn parse_sample(line: &str) -> Sample {
             }
         }
     }
-    let value = rest.strip_prefix(' ').unwrap();
-    let value = if value == "+Inf" { f64::INFINITY } else { value.parse().unwrap() };
-    Sample { name: name.to_owned(), labels, value }
+    (name.to_owned(), labels, rest.strip_prefix(' ').unwrap())
 }
 
-#[test]
-fn the_page_is_the_golden_one() {
-    let page = text(complete());
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.txt");
+/// Holds `page` against a file of `tests/golden`.
+fn golden(file: &str, page: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(&path, page).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     for (number, (ours, theirs)) in page.lines().zip(golden.lines()).enumerate() {
         assert_eq!(ours, theirs, "line {}; UPDATE_GOLDEN=1 rewrites the file", number + 1);
     }
     assert_eq!(page.len(), golden.len(), "UPDATE_GOLDEN=1 rewrites the file");
+}
+
+#[test]
+fn the_page_is_the_golden_one() {
+    let page = text(complete());
+    golden("metrics.txt", &page);
     parse(&page);
 }
 
@@ -196,7 +208,7 @@ fn the_exporters_own_families_are_in_their_place() {
     let telemetry = crate::telemetry::Telemetry::new();
     telemetry.http_requests.with_label_values(&["200"]).inc();
     let own = telemetry.registry.gather();
-    let page = pieces(Page::new(complete(), &own));
+    let page = pieces(Page::new(Format::Text, complete(), &own));
     let samples = parse(&page);
     for family in &own {
         let name = family.name();
@@ -216,7 +228,7 @@ fn a_large_page_comes_in_pieces_and_is_the_same_page() {
     let mut longest = 0;
     let mut whole = Vec::new();
     let mut count = 0;
-    for piece in Page::new(many(500), &[]) {
+    for piece in Page::new(Format::Text, many(500), &[]) {
         longest = longest.max(piece.len());
         whole.extend_from_slice(&piece);
         count += 1;

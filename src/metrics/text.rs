@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::family::Family;
+use super::format::Format;
 
 /// In a path segment, RFC 3986 section 3.3: all but unreserved characters are encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -43,11 +44,12 @@ pub(super) fn is_label_name(name: &str) -> bool {
 pub(super) struct Number {
     integer: itoa::Buffer,
     float: zmij::Buffer,
+    text: String,
 }
 
 impl Number {
     pub(super) fn new() -> Self {
-        Self { integer: itoa::Buffer::new(), float: zmij::Buffer::new() }
+        Self { integer: itoa::Buffer::new(), float: zmij::Buffer::new(), text: String::new() }
     }
 
     /// The shortest text that reads back as the same number; whole numbers without point and exponent.
@@ -68,13 +70,35 @@ impl Number {
             "-Inf"
         }
     }
+
+    /// As Go's `%g`, with `.0` where nothing else says that it is a float: how OpenMetrics wants the values of `le` and
+    /// `quantile`, which are labels, so that each number must have one form.
+    pub(super) fn format_float(&mut self, value: f64) -> &str {
+        use std::fmt::Write;
+
+        self.text.clear();
+        // Writing to a String cannot fail.
+        if value.is_finite() && value != 0.0 && !(1e-4..1e6).contains(&value.abs()) {
+            let _ = write!(self.text, "{value:e}");
+            if let Some((digits, exponent)) = self.text.split_once('e') {
+                let exponent: i32 = exponent.parse().unwrap_or_default();
+                let sign = if exponent < 0 { '-' } else { '+' };
+                self.text = format!("{digits}e{sign}{:02}", exponent.abs());
+            }
+        } else {
+            let plain = self.format(value).to_owned();
+            self.text = plain;
+            if value.is_finite() && !self.text.contains('.') {
+                self.text.push_str(".0");
+            }
+        }
+        &self.text
+    }
 }
 
-/// Writes the HELP and TYPE lines of a family.
-pub(super) fn push_head(out: &mut Vec<u8>, family: &Family) {
-    for part in ["# HELP ", family.name, " ", family.help, "\n# TYPE ", family.name, " ", family.kind.as_str(), "\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
+/// Writes what stands before the samples of a family.
+pub(super) fn push_head(out: &mut Vec<u8>, family: &Family, format: Format) {
+    format.push_head(out, family.name, family.kind.as_str(), family.help);
 }
 
 /// Writes the samples of one family for one target (or none: then there are only the labels given).
@@ -87,6 +111,7 @@ pub(super) struct Lines<'a> {
     labels: &'a [u8],
     names: &'a dyn Fn(&str) -> bool,
     evidence: &'a str,
+    format: Format,
 }
 
 impl<'a> Lines<'a> {
@@ -98,7 +123,12 @@ impl<'a> Lines<'a> {
         labels: &'a [u8],
         has_label: &'a dyn Fn(&str) -> bool,
     ) -> Self {
-        Self { out, family, headed, labels, names: has_label, evidence: "" }
+        Self { out, family, headed, labels, names: has_label, evidence: "", format: Format::Text }
+    }
+
+    /// In this format; else it is text.
+    pub(super) fn speaking(self, format: Format) -> Self {
+        Self { format, ..self }
     }
 
     /// With the URL of pages of targets, up to the name.
@@ -119,6 +149,11 @@ impl<'a> Lines<'a> {
         (self.names)(name)
     }
 
+    /// The bound of a bucket, as a label has it.
+    pub(super) fn bound<'n>(&self, number: &'n mut Number, bound: f64) -> &'n str {
+        self.format.bound(number, bound)
+    }
+
     /// Writes one sample with the family's own labels.
     pub(super) fn sample(&mut self, own: &[(&str, &str)], value: f64) {
         self.suffixed("", own, value);
@@ -128,7 +163,7 @@ impl<'a> Lines<'a> {
     pub(super) fn suffixed(&mut self, suffix: &str, own: &[(&str, &str)], value: f64) {
         if !*self.headed {
             *self.headed = true;
-            push_head(self.out, self.family);
+            push_head(self.out, self.family, self.format);
         }
         let out = &mut *self.out;
         out.extend_from_slice(self.family.name.as_bytes());
@@ -175,6 +210,35 @@ mod tests {
         }
     }
 
+    /// The canonical numbers of OpenMetrics 1.0, and their neighbours.
+    #[test]
+    fn bounds_are_floats_as_go_writes_them() {
+        for (value, text) in [
+            (0.0, "0.0"),
+            (0.001, "0.001"),
+            (0.1, "0.1"),
+            (1.0, "1.0"),
+            (-1.0, "-1.0"),
+            (2.5, "2.5"),
+            (10.0, "10.0"),
+            (100_000.0, "100000.0"),
+            (999_999.0, "999999.0"),
+            (1_000_000.0, "1e+06"),
+            (1_234_567.0, "1.234567e+06"),
+            (1e10, "1e+10"),
+            (1e100, "1e+100"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (0.000_012_5, "1.25e-05"),
+            (1e-10, "1e-10"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(Number::new().format_float(value), text);
+        }
+    }
+
     #[test]
     fn label_values_are_escaped() {
         let mut out = Vec::new();
@@ -188,6 +252,10 @@ mod tests {
             let value = f64::from_bits(bits);
             prop_assume!(value.is_finite());
             prop_assert_eq!(Number::new().format(value).parse::<f64>().unwrap(), value);
+            let mut number = Number::new();
+            let float = number.format_float(value);
+            prop_assert_eq!(float.parse::<f64>().unwrap(), value);
+            prop_assert!(float.contains(['.', 'e']), "{}", float);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! | method and path | answer |
 //! |---|---|
 //! | `GET /` | a plain page of the targets, the worst first |
-//! | `GET /metrics` | every target and the exporter itself; `?target=NAME` (repeatable), `?shard=K&of=N` (K from 0) |
+//! | `GET /metrics` | every target and the exporter itself; `?target=NAME` (repeatable), `?shard=K&of=N` (K from 0); text or OpenMetrics |
 //! | `GET /api/v1/targets` | JSON, one object a target; `?state=up`, `down` or `unknown` |
 //! | `GET /api/v1/targets/NAME` | JSON, one target with its evidence |
 //! | `GET /targets/NAME` | the same as a page for people: what an alert links to |
@@ -19,7 +19,7 @@
 //! series alone; the exporter's own families are on the whole page and on shard 0.
 //!
 //! The rest of the folder: `accept` takes connections and bounds them, `watch` says when one has had its time,
-//! `body` streams answers and compresses them, `api` and `html` draw snapshots.
+//! `body` streams answers and compresses them, `negotiate` chooses the format of the metrics page, `api` and `html` draw snapshots.
 
 mod accept;
 mod api;
@@ -27,6 +27,7 @@ mod body;
 mod external;
 mod html;
 mod limits;
+mod negotiate;
 mod probe;
 mod routes;
 mod runbooks;

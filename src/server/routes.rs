@@ -14,12 +14,11 @@ use tokio::time::{Instant, timeout};
 
 use super::body::{Body, Content, Counted, Pieces, accepts_gzip, cut};
 use super::probe::ProbeEndpoint;
-use super::runbooks;
 use super::text::{Answer, answer, plain, refusal};
 use super::watch::InFlight;
-use super::{Context, External, Limits, ReloadRequest, Web, api, html};
+use super::{Context, External, Limits, ReloadRequest, Web, api, html, negotiate, runbooks};
 use crate::config::{Config, Target};
-use crate::metrics::{self, Page, Selection, TargetCount};
+use crate::metrics::{Page, Selection, TargetCount};
 use crate::state::{Snapshot, TargetSnapshot, Verdict};
 use crate::telemetry::Telemetry;
 
@@ -138,9 +137,12 @@ impl Site {
             return plain(StatusCode::NOT_FOUND, format!("no target is named {}", names.join(" or ")));
         }
         let own = if selection.has_own() { self.telemetry.registry.gather() } else { Vec::new() };
-        let page = Page::new(snapshot, &own).linking(&self.external.targets());
+        let format = negotiate::format(&head.headers);
+        let page = Page::new(format, snapshot, &own).linking(&self.external.targets());
         self.telemetry.render_seconds.inc_by(start.elapsed().as_secs_f64());
-        answer(StatusCode::OK, metrics::CONTENT_TYPE, self.pieces(page, Some(permit)))
+        let mut answer = answer(StatusCode::OK, format.content_type(), self.pieces(page, Some(permit)));
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        answer
     }
 
     fn index(&self) -> Answer {
@@ -319,7 +321,7 @@ fn is_from_another_site(headers: &HeaderMap) -> bool {
 /// What is the same for every route: compression, HEAD, headers.
 fn finish(head: &Parts, answer: &mut Answer) {
     if matches!(answer.body(), Content::Pieces(_)) {
-        answer.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+        answer.headers_mut().entry(VARY).or_insert(HeaderValue::from_name(ACCEPT_ENCODING));
     }
     if accepts_gzip(&head.headers) && answer.body_mut().compress() {
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

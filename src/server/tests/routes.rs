@@ -111,13 +111,37 @@ async fn gzip_is_sent_to_those_who_ask_and_holds_the_same_page() {
     assert_eq!(plain.headers.get("content-encoding"), None);
     let zipped = server.ask(path, "accept-encoding: br, gzip;q=0.5\r\n").await;
     assert_eq!(zipped.headers["content-encoding"], "gzip");
-    assert_eq!(zipped.headers["vary"], "accept-encoding");
+    assert_eq!(zipped.headers["vary"], "accept, accept-encoding");
     assert!(zipped.complete && zipped.body.len() * 5 < plain.body.len(), "{}", zipped.body.len());
     let mut text = Vec::new();
     flate2::read::GzDecoder::new(zipped.body.as_slice()).read_to_end(&mut text).unwrap();
     assert_eq!(text, plain.body);
     let head = server.ask("HEAD /metrics", "accept-encoding: gzip\r\n").await;
     assert_eq!((head.headers["content-encoding"].as_str(), head.body.len()), ("gzip", 0));
+}
+
+#[tokio::test]
+async fn open_metrics_is_sent_to_those_who_ask_compressed_or_not() {
+    let server = start(many(3), Limits::default()).await;
+    let text = server.ask("GET /metrics", "accept: */*\r\n").await;
+    assert_eq!(text.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(!text.text().contains("# EOF") && text.text().contains("# TYPE probe_runs_total counter\n"));
+    for (accept, version) in [("1.0.0", "1.0.0"), ("0.0.1", "0.0.1")] {
+        let accept =
+            format!("accept: application/openmetrics-text;version={accept},text/plain;version=0.0.4;q=0.5\r\n");
+        let open = server.ask("GET /metrics?shard=0&of=1", &accept).await;
+        let expected = format!("application/openmetrics-text; version={version}; charset=utf-8");
+        assert_eq!(open.headers["content-type"], expected);
+        assert!(open.text().ends_with("\n# EOF\n"), "{}", open.text());
+        for head in ["# TYPE probe_runs counter\n", "# TYPE uptime_exporter_http_requests counter\n"] {
+            assert!(open.text().contains(head), "{head}");
+        }
+        let one = format!("{accept}accept-encoding: gzip\r\n");
+        let zipped = server.ask("GET /metrics?target=nobody&shard=1&of=2", &one).await;
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(zipped.body.as_slice()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "# EOF\n", "a page without series");
+    }
 }
 
 #[tokio::test]
