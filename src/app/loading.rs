@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fleet::Wanted;
 use crate::config::probe_endpoint::Modules;
 use crate::config::{self, Config, ConfigErrors, ModuleSettings, ProbeSpec, Problem};
-use crate::probe::{Shared, TargetProber, icmp};
+use crate::probe::{Shared, TargetProber, Traces, icmp};
 use crate::state::{State, TargetState};
 use crate::vantage::{Lookups, Vantage};
 
@@ -55,13 +55,15 @@ impl LoadError {
 }
 
 /// Loads off the runtime's threads: files and trust stores may take long, and runs must not wait for them.
-pub(super) async fn load(input: Input, state: &State) -> Result<Loaded, LoadError> {
+///
+/// `traces` is one for the whole life of the exporter.
+pub(super) async fn load(input: Input, state: &State, traces: Arc<Traces>) -> Result<Loaded, LoadError> {
     let current = state.targets();
-    tokio::task::spawn_blocking(move || load_now(&input, &current)).await.map_err(LoadError::Panicked)?
+    tokio::task::spawn_blocking(move || load_now(&input, &current, traces)).await.map_err(LoadError::Panicked)?
 }
 
 /// Builds a prober for each target that is not among `current` as it is.
-fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadError> {
+fn load_now(input: &Input, current: &[Arc<TargetState>], traces: Arc<Traces>) -> Result<Loaded, LoadError> {
     let loaded = match input {
         Input::File(path) => config::load(path),
         Input::Before(source) => source.config(),
@@ -69,7 +71,7 @@ fn load_now(input: &Input, current: &[Arc<TargetState>]) -> Result<Loaded, LoadE
     let mut config = loaded.map_err(LoadError::Config)?;
     // One for each load: what the system trusts and how it resolves may have changed. Targets that stay as they are
     // keep theirs.
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared { traces, ..Shared::default() });
     let mut targets = Vec::with_capacity(config.targets.len());
     for target in &mut config.targets {
         let same = current

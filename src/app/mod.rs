@@ -99,7 +99,7 @@ impl App {
         let path = path.into();
         let telemetry = Arc::new(Telemetry::new());
         let state = State::default();
-        let loaded = load(Input::File(path.clone()), &state).await?;
+        let loaded = load(Input::File(path.clone()), &state, Arc::default()).await?;
         Ok(Self {
             path,
             auto_reload,
@@ -292,7 +292,8 @@ impl Running {
     /// Loads the config and takes it over. A config with problems changes nothing.
     async fn reload(&mut self, input: Input, trigger: &'static str) -> Result<Result<(), LoadError>, Stopped> {
         tell_reloading();
-        let loaded = self.stop.run_until_cancelled(load(input, &self.state)).await.ok_or(Stopped)?;
+        let traces = Arc::clone(&self.shared.borrow().traces);
+        let loaded = self.stop.run_until_cancelled(load(input, &self.state, traces)).await.ok_or(Stopped)?;
         let result = match loaded {
             Ok(loaded) => {
                 self.watch.renew(&loaded.config);

@@ -283,8 +283,18 @@ pub struct Target {
     pub fan_out: Option<FanOut>,
     /// Whether a failure is followed by re-checks that vary one thing each; they are extra requests.
     pub diagnose: bool,
+    pub path: PathSettings,
     /// Changes exactly when anything that decides about this target changes, referenced files included.
     pub fingerprint: [u8; 32],
+}
+
+/// When the way to a target is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathSettings {
+    /// When it cannot be reached.
+    pub enabled: bool,
+    /// How often while it can, for comparison. `None`: never.
+    pub every: Option<Duration>,
 }
 
 /// How a target is probed at several addresses of its name, and what that makes of it.

@@ -145,6 +145,7 @@ pub(super) struct RawGlobal {
     pub(super) slow_threshold: Option<DurationText>,
     pub(super) slo: Option<f64>,
     pub(super) diagnose: Option<bool>,
+    pub(super) path: Option<RawPath>,
     pub(super) shared_cause: Option<RawSharedCause>,
     /// Names and mappings, so it is read from the tree; in a target and a group too.
     #[serde(rename = "depends_on")]
@@ -173,6 +174,12 @@ pub(super) struct RawConfirm {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct RawPath {
+    pub(super) enabled: Option<bool>,
+    pub(super) every: Option<DurationText>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct RawTarget {
     pub(super) name: Option<String>,
     pub(super) target: Option<String>,
@@ -188,6 +195,7 @@ pub(super) struct RawTarget {
     pub(super) slow_threshold: Option<DurationText>,
     pub(super) slo: Option<f64>,
     pub(super) diagnose: Option<bool>,
+    pub(super) path: Option<RawPath>,
     pub(super) resolve: Option<String>,
     pub(super) ip_protocol: Option<String>,
     pub(super) up_when: Option<String>,
@@ -550,6 +558,7 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawFile::deserialize(Fields(&mut keys));
     let _ = RawGlobal::deserialize(Fields(&mut keys));
     let _ = RawConfirm::deserialize(Fields(&mut keys));
+    let _ = RawPath::deserialize(Fields(&mut keys));
     let _ = RawTarget::deserialize(Fields(&mut keys));
     let _ = RawModule::deserialize(Fields(&mut keys));
     let _ = RawProbeEndpoint::deserialize(Fields(&mut keys));

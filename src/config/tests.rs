@@ -814,3 +814,27 @@ fn a_target_over_http3_is_an_https_one_with_the_port_that_it_names() {
         assert_eq!((by_request.url().as_str(), port), (url, names_port), "by request: {module} {target}");
     }
 }
+
+#[test]
+fn a_way_is_traced_unless_re_checks_are_off_and_each_key_overrides_alone() {
+    let hour = Some(Duration::from_secs(3600));
+    for (global, target, enabled, every) in [
+        ("", "", true, None),
+        ("path: {every: 1h}", "", true, hour),
+        ("path: {every: 1h}", "path: {enabled: false}", false, hour),
+        ("path: {every: 1h}", "path: {every: 0s}", true, None),
+        ("path: {enabled: false}", "path: {every: 1h}", false, hour),
+        ("path: {enabled: false}", "path: {enabled: true}", true, None),
+        ("", "diagnose: false", false, None),
+        ("", "diagnose: false, path: {enabled: true}", true, None),
+        ("diagnose: false", "", false, None),
+        ("diagnose: false, path: {enabled: true}", "", false, None),
+        ("diagnose: false", "diagnose: true", false, None),
+        ("diagnose: false", "path: {enabled: true}", true, None),
+    ] {
+        let comma = if target.is_empty() { "" } else { ", " };
+        let text = format!("global: {{{global}}}\ntargets: [{{name: a, target: 127.0.0.1{comma}{target}}}]\n");
+        let config = config(&text).unwrap_or_else(|errors| panic!("{text}{errors}"));
+        assert_eq!(config.targets[0].path, PathSettings { enabled, every }, "{text}");
+    }
+}

@@ -159,6 +159,9 @@ pub const SERIES_LABELS: &[&str] = &[
     "value",
     "by",
     "parent",
+    "path_end",
+    "last_hop",
+    "hops",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::FAMILIES;
-use crate::observation::{CauseKind, Reason, SharedCause};
+use crate::observation::{CauseKind, Ending, Finding, Reason, SharedCause};
 use crate::telemetry::{StateFileTelemetry, Telemetry};
 
 /// Every metric, as Markdown: the targets' families, then the exporter's own.
@@ -97,6 +97,24 @@ pub fn causes_table() -> String {
     text
 }
 
+/// Every finding, as Markdown.
+pub fn findings_table() -> String {
+    let mut text = String::from("| finding | what it means |\n|---|---|\n");
+    for finding in Finding::ALL {
+        let _ = writeln!(text, "| `{}` | {} |", finding.as_label(), finding.meaning());
+    }
+    text
+}
+
+/// How ways end, as Markdown.
+pub fn path_table() -> String {
+    let mut text = String::from("| `path_end` | what it means |\n|---|---|\n");
+    for ending in Ending::ALL {
+        let _ = writeln!(text, "| `{}` | {} |", ending.as_label(), ending.meaning());
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -118,8 +136,14 @@ mod tests {
             return;
         }
         let old = std::fs::read_to_string(&path).unwrap();
-        let new = replace(&replace(&old, "metrics", &markdown_table()), "reasons", &reasons_table());
-        let new = replace(&new, "causes", &causes_table());
+        let tables = [
+            ("metrics", markdown_table()),
+            ("reasons", reasons_table()),
+            ("causes", causes_table()),
+            ("findings", findings_table()),
+            ("path", path_table()),
+        ];
+        let new = tables.iter().fold(old.clone(), |text, (section, table)| replace(&text, section, table));
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, &new).unwrap();
         } else {
@@ -129,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_row_has_as_many_cells_as_its_head() {
-        for table in [markdown_table(), reasons_table(), causes_table()] {
+        for table in [markdown_table(), reasons_table(), causes_table(), findings_table(), path_table()] {
             let mut cells = 0;
             for line in table.lines() {
                 if line.starts_with('|') {

@@ -524,6 +524,14 @@ pub static FAMILIES: &[Family] = &[
         source: Kept(One(kept::outages)),
     },
     Family {
+        name: "probe_path_info",
+        kind: Gauge,
+        help: "Always 1; how the way to a target that cannot be reached ends, the last hop that answers, and how many hops away that is.",
+        labels: &["path_end", "last_hop", "hops"],
+        when: "the target fails, and the way to it was traced",
+        source: Kept(Shape::Lines(kept::path_info)),
+    },
+    Family {
         name: "probe_runs_total",
         kind: Counter,
         help: "Runs that ended, by result.",

@@ -13,9 +13,10 @@ use crate::config::{
     TargetName, TcpSettings, TlsSettings, http::ProxySettings,
 };
 use crate::observation::{
-    AddressRun, Attempt, CauseKind, Certificate, Chain, Detail, Diagnosis, DnsDetail, DnsReply, Failure, Finding,
-    GrpcDetail, HttpDetail, HttpPhases, IcmpDetail, Observation, Outcome, Reason, Resolution, RoundTrips,
-    ServingStatus, SharedCause, TcpDetail, TlsSession, WebsocketDetail,
+    AddressRun, Attempt, CauseKind, Certificate, Chain, Detail, Diagnosis, DnsDetail, DnsReply, Ending, Failure,
+    Finding, GoodPath, GrpcDetail, Hop, HttpDetail, HttpPhases, IcmpDetail, Observation, Outcome, Parting, Path,
+    Protocol, Reason, Resolution, RoundTrips, ServingStatus, SharedCause, TcpDetail, TlsSession, Trace,
+    WebsocketDetail,
 };
 use crate::state::{
     Capsules, Changed, Changes, Explained, LatencyHistogram, ParentState, Recent, Snapshot, TargetSnapshot, Timeline,
@@ -90,6 +91,7 @@ fn target(name: &str, address: &str, pairs: &[(&str, &str)], buckets: &[f64], pr
         maintenance: crate::config::Maintenance::default(),
         fan_out: None,
         diagnose: true,
+        path: crate::config::PathSettings { enabled: true, every: None },
         fingerprint: [0; 32],
     })
 }
@@ -328,6 +330,9 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         capsules: Capsules::default(),
         diagnosis: None,
         shared_cause: None,
+        path: None,
+        path_is_current: false,
+        good_paths: Vec::new(),
         changes: Changes::default(),
         timeline: Timeline::default(),
         recent: Recent::default(),
@@ -402,6 +407,9 @@ fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
             }]),
         })),
         shared_cause: Some(Arc::new(shared_cause())),
+        path: Some(Arc::new(Path::Traced(way()))),
+        path_is_current: true,
+        good_paths: vec![Arc::new(good_way())],
         changes: Changes::new(vec![Changed {
             what: What::Certificate,
             time: now() - ms(120_000),
@@ -410,6 +418,38 @@ fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
         }]),
         last: Some(run),
         ..fresh(target)
+    }
+}
+
+/// A way that ends after its second hop, and went on before.
+fn way() -> Trace {
+    let hop = |last: u8, after| Hop {
+        address: Some([198, 51, 100, last].into()),
+        round_trip: Some(Duration::from_micros(after)),
+        other: false,
+    };
+    let parting = Parting { hop: 4, good: [198, 51, 100, 4].into(), now: None, time: now() - ms(3_600_000) };
+    Trace {
+        time: now() - ms(59_000),
+        elapsed: ms(4200),
+        to: [192, 0, 2, 1].into(),
+        port: Some(443),
+        protocol: Protocol::Tcp,
+        ending: Ending::Ends,
+        sentence: "the way ends after 198.51.100.3, the 3rd hop".into(),
+        hops: Box::new([hop(1, 400), Hop::default(), hop(3, 2500)]),
+        parting: Some(parting),
+    }
+}
+
+fn good_way() -> GoodPath {
+    let at = |last: u8| Box::from([[198, 51, 100, last].into()]);
+    GoodPath {
+        time: now() - ms(3_600_000),
+        to: [192, 0, 2, 1].into(),
+        port: Some(443),
+        protocol: Protocol::Tcp,
+        hops: Box::new([at(1), Box::default(), at(3), at(4), Box::from([[192, 0, 2, 1].into()])]),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::run::unix_seconds;
 use super::text::{Lines, Number};
+use crate::observation::Path;
 use crate::state::{TargetSnapshot, Verdict};
 
 pub(super) fn up(target: &TargetSnapshot) -> Option<f64> {
@@ -78,6 +79,16 @@ pub(super) fn explained_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     if let Some(explained) = &target.explained {
         lines.sample(&[("by", explained.by.name.as_str()), ("parent", explained.parent.as_label())], 1.0);
     }
+}
+
+pub(super) fn path_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    let Some(Path::Traced(trace)) = target.path.as_deref().filter(|_| target.path_is_current) else { return };
+    let (hops, last_hop) = match trace.last_hop() {
+        None => (0, String::new()),
+        Some((number, address)) => (number, address.to_string()),
+    };
+    let labels = [("path_end", trace.ending.as_label()), ("last_hop", &last_hop), ("hops", &hops.to_string())];
+    lines.sample(&labels, 1.0);
 }
 
 pub(super) fn last_changes(target: &TargetSnapshot, lines: &mut Lines<'_>) {

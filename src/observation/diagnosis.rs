@@ -60,5 +60,9 @@ findings! {
     AnswersWrongly "answers_wrongly" "Every address that was tried answers, but not as it should.";
     PortOpenNoAnswer "port_open_no_answer" "The port takes connections, but no usable answer comes.";
     PortClosed "port_closed" "The host answers, but nothing listens on the port.";
+    PathEnds "path_ends" "Nothing answers, and the way there ends at some hop: behind it there is silence.";
+    PathUnreachable "path_unreachable" "Nothing answers, and a router, or the exporter's own host, says that it goes no further.";
+    PathLoop "path_loop" "Nothing answers, and routers send the packets round in a circle.";
+    PathWhole "path_whole" "The way is whole and the host answers, but not on the port.";
     NothingAnswers "nothing_answers" "Nothing answers at any address that was tried.";
 }

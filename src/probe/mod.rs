@@ -8,11 +8,13 @@ mod cause;
 mod diagnose;
 mod dial;
 pub mod dns;
+mod error_queue;
 mod fan_out;
 pub mod grpc;
 pub mod http;
 mod http2;
 pub mod icmp;
+mod path;
 mod place;
 mod target;
 pub mod tcp;
@@ -22,6 +24,7 @@ pub mod tls;
 pub mod unix;
 pub mod websocket;
 
+pub use self::path::Traces;
 pub use self::target::TargetProber;
 
 use std::future::Future;
@@ -31,7 +34,7 @@ use tokio::time::Instant;
 
 use crate::config::zoned::literal;
 use crate::config::{DnsServers, IpPreference, ProbeSpec};
-use crate::observation::{Diagnosis, Observation};
+use crate::observation::{Diagnosis, GoodPath, Observation, Path};
 
 /// The scheduler's view of a prober; tests implement it with a script.
 pub trait Probe: Send + Sync + 'static {
@@ -47,6 +50,21 @@ pub trait Probe: Send + Sync + 'static {
     ) -> impl Future<Output = Option<Diagnosis>> + Send {
         std::future::ready(None)
     }
+
+    /// Whether the run could not get to where it wanted, so that its way is worth tracing.
+    fn is_lost(&self, _run: &Observation) -> bool {
+        false
+    }
+
+    /// Follows the way of a run that is lost. `good` are ways on which the target answered before. Ends by itself.
+    fn trace(&self, _failed: &Observation, _good: &[Arc<GoodPath>]) -> impl Future<Output = Option<Path>> + Send {
+        std::future::ready(None)
+    }
+
+    /// Follows the way of a run that succeeded. `None` when that was not to be done now. Ends by itself.
+    fn trace_good(&self, _run: &Observation) -> impl Future<Output = Option<GoodPath>> + Send {
+        std::future::ready(None)
+    }
 }
 
 /// A prober of any protocol, ready to run.
@@ -60,13 +78,15 @@ pub enum Prober {
     Websocket(websocket::WebsocketProber),
 }
 
-/// What probers share: TLS configs by their settings, resolvers by their servers, HTTP clients by both, ICMP sockets.
+/// What probers share: TLS configs by their settings, resolvers by their servers, HTTP clients by both, ICMP sockets,
+/// and how many ways may be traced at a time.
 #[derive(Default)]
 pub struct Shared {
     pub tls: tls::TlsConfigs,
     pub resolvers: address::Resolvers,
     pub clients: http::Clients,
     pub icmp: icmp::Sockets,
+    pub traces: Arc<Traces>,
 }
 
 /// The name that a run looks up itself, through which servers, and for which family; none where there is an address, or

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Probe, Prober, ProberError, Shared, diagnose, fan_out};
+use super::{Probe, Prober, ProberError, Shared, diagnose, fan_out, path};
 use crate::config::Target;
-use crate::observation::{Diagnosis, Observation};
+use crate::observation::{Diagnosis, GoodPath, Observation, Path};
 
 /// A target's prober, and what it takes to make others like it.
 pub struct TargetProber {
@@ -58,5 +58,17 @@ impl Probe for TargetProber {
             return None;
         }
         diagnose::diagnose(&self.target.probe, &self.shared, failed, last_good, deadline).await
+    }
+
+    fn is_lost(&self, run: &Observation) -> bool {
+        self.target.path.enabled && path::is_lost(&self.target.probe, run)
+    }
+
+    async fn trace(&self, failed: &Observation, good: &[Arc<GoodPath>]) -> Option<Path> {
+        path::trace_lost(&self.target.probe, failed, good, &self.shared).await
+    }
+
+    async fn trace_good(&self, run: &Observation) -> Option<GoodPath> {
+        path::trace_good(&self.target.probe, run, &self.shared).await
     }
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub(in crate::probe) mod host;
+
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -1,12 +1,13 @@
 //! When to run: one clock a target, starts spread over the interval, no drift, missed ticks skipped and counted.
 //!
-//! `grid` says when, `run` does it once, and the loop here ties them to a [`TargetState`]. There is no limit on
+//! `grid` says when, `run` does it once, `aside` is what goes on beside the runs, and the loop here ties them to a [`TargetState`]. There is no limit on
 //! the runs in flight: with one, targets that hang would hold the permits and delay the others. Each target has at
 //! most one run going, which bounds them by the number of targets.
 //!
 //! A loop is ended by dropping it (abort). It can only be dropped at an await, so a run either is recorded whole or
 //! leaves nothing; no stop signal has to be stored, or checked, per target.
 
+mod aside;
 mod grid;
 #[cfg(test)]
 mod parents;
@@ -17,20 +18,21 @@ mod tests;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info};
 
 pub(crate) use self::run::run;
 
+use self::aside::Aside;
 use self::grid::{Due, Kind, Plan};
 use crate::cause::Dependencies;
-use crate::observation::{Diagnosis, Observation, Outcome};
+use crate::observation::Outcome;
 use crate::probe::Probe;
 use crate::state::{Change, Recorded, TargetState};
 use crate::telemetry::Telemetry;
@@ -140,18 +142,19 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
     let telemetry = &*common.telemetry;
     let timeout = state.target().cadence.timeout();
     let (mut plan, mut due) = Plan::start(state.target(), common.epoch, Instant::now());
-    let mut diagnosis = None;
+    let mut aside = Aside::new(state, Instant::now());
     loop {
-        match &mut diagnosis {
-            None => wait(&mut due, state).await,
-            going => Box::pin(beside(wait(&mut due, state), going, state)).await,
+        if aside.is_idle() {
+            wait(&mut due, state).await;
+        } else {
+            Box::pin(aside.beside(wait(&mut due, state))).await;
         }
         let started = Instant::now();
         let lag = started.saturating_duration_since(due.at);
         telemetry.schedule_lag.observe(lag.as_secs_f64());
         state.begin(started);
         // In a box, because a run's future is tens of kilobytes and most targets are idle most of the time.
-        let run = beside(run(probe, timeout, lag, telemetry), &mut diagnosis, state);
+        let run = aside.beside(run(probe, timeout, lag, telemetry));
         let mut observation = Box::pin(run).await;
         if !observation.outcome.is_up() {
             observation = Box::pin(common.vantage.excuse(state.target(), observation, started)).await;
@@ -167,12 +170,7 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
         if recorded.asks {
             common.dependencies.ask(&state.target().name, started, ended);
         }
-        diagnosis = match (&recorded.observation.outcome, recorded.begins_series) {
-            // What the run before was diagnosed for is over.
-            (Outcome::Up, _) => None,
-            (Outcome::Down(_), true) => Some(Box::pin(diagnose(probe, state, recorded.observation, ended + timeout))),
-            (Outcome::Down(_), false) => diagnosis,
-        };
+        aside.begin(probe, state, &recorded, ended);
         let (next, skipped) = plan.after(due, started, ended, recorded.next);
         telemetry.runs_skipped.inc_by(skipped);
         due = next;
@@ -201,47 +199,6 @@ fn bring_forward(due: &mut Due, state: &TargetState) {
     if let Some(at) = state.wished().filter(|at| *at < due.at) {
         *due = Due { at, kind: Kind::Extra };
     }
-}
-
-/// Re-checks of the first failing run of a series, so that there is a finding by the time that it is confirmed.
-async fn diagnose<P: Probe>(
-    probe: &P,
-    state: &TargetState,
-    failed: Arc<Observation>,
-    deadline: Instant,
-) -> Option<Diagnosis> {
-    let last_good = state.last_good();
-    // A bug in there costs the finding, not the loop.
-    let diagnosis = AssertUnwindSafe(probe.diagnose(&failed, last_good.as_deref(), deadline)).catch_unwind();
-    let found = timeout_at(deadline, diagnosis).await.ok()?.unwrap_or_else(|_panic| {
-        error!(target = %state.target().name, "The diagnosis of a failure panicked. This is a bug.");
-        None
-    })?;
-    let (finding, sentence) = (found.finding.as_label(), &*found.sentence);
-    debug!(target = %state.target().name, finding, sentence, "Failure diagnosed.");
-    Some(found)
-}
-
-/// Waits for `main`, and meanwhile goes on with a diagnosis if there is one.
-async fn beside<T>(
-    main: impl Future<Output = T>,
-    diagnosis: &mut Option<Pin<Box<impl Future<Output = Option<Diagnosis>>>>>,
-    state: &TargetState,
-) -> T {
-    let mut main = pin!(main);
-    if let Some(going) = diagnosis {
-        tokio::select! {
-            biased;
-            result = main.as_mut() => return result,
-            found = going => {
-                *diagnosis = None;
-                if let Some(found) = found {
-                    state.diagnosed(found);
-                }
-            }
-        }
-    }
-    main.await
 }
 
 fn log(state: &TargetState, recorded: &Recorded, kind: Kind) {

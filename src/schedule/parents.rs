@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::tests::{Act, Scripted, ms};
 use super::*;
 use crate::config::{Parents, Target};
-use crate::observation::Reason;
+use crate::observation::{Observation, Reason};
 use crate::state::tests::{target, target_with};
 use crate::state::{ParentState, Snapshot, Verdict};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::advance;
 
 use super::*;
-use crate::observation::{Observation, Reason};
+use crate::observation::{Ending, GoodPath, Observation, Path, Protocol, Reason, Trace, Untraced};
 use crate::state::Verdict;
 use crate::state::tests::{down, target, target_with, up};
 
@@ -293,4 +293,147 @@ async fn an_idle_loop_is_small() {
     let common = Arc::new(Common { epoch: Instant::now(), telemetry, vantage, turned, stirred, dependencies });
     let idle = supervise(Scripted::new(|_| Act::Panic), state(target("shop", S, S)), common);
     assert!(size_of_val(&idle) <= 704, "{}", size_of_val(&idle));
+}
+
+/// A probe that is up or lost as `up` says, run by run, and whose ways are as `path` says; notes what began when.
+struct Traced {
+    up: fn(usize) -> bool,
+    path: fn(usize) -> Path,
+    takes: Duration,
+    runs: Mutex<Vec<Instant>>,
+    traces: Mutex<Vec<Instant>>,
+    good: Mutex<Vec<Instant>>,
+}
+
+impl Traced {
+    fn new(up: fn(usize) -> bool, path: fn(usize) -> Path, takes: Duration) -> Arc<Self> {
+        let (runs, traces, good) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { up, path, takes, runs, traces, good })
+    }
+}
+
+fn note(list: &Mutex<Vec<Instant>>) -> usize {
+    let mut list = list.lock().unwrap();
+    list.push(Instant::now());
+    list.len() - 1
+}
+
+impl Probe for Traced {
+    async fn run(&self, _deadline: Instant) -> Observation {
+        let n = note(&self.runs);
+        if (self.up)(n) { up() } else { down(Reason::ConnectTimeout) }
+    }
+
+    fn is_lost(&self, run: &Observation) -> bool {
+        !run.outcome.is_up()
+    }
+
+    async fn trace(&self, _failed: &Observation, _good: &[Arc<GoodPath>]) -> Option<Path> {
+        let n = note(&self.traces);
+        sleep(self.takes).await;
+        Some((self.path)(n))
+    }
+
+    async fn trace_good(&self, _run: &Observation) -> Option<GoodPath> {
+        let n = note(&self.good);
+        sleep(self.takes).await;
+        // There was no room for the first.
+        (n > 0).then(|| GoodPath::new(std::time::SystemTime::now(), [192, 0, 2, 1].into(), None, Protocol::Icmp, &[]))
+    }
+}
+
+fn ends(_: usize) -> Path {
+    Path::Traced(Trace {
+        time: std::time::SystemTime::now(),
+        elapsed: S,
+        to: [192, 0, 2, 1].into(),
+        port: None,
+        protocol: Protocol::Icmp,
+        ending: Ending::Ends,
+        sentence: "as the script says".into(),
+        hops: Box::default(),
+        parting: None,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_is_traced_once_an_outage_and_delays_no_run() {
+    let (mut scheduler, _) = scheduler();
+    let probe = Traced::new(|n| n < 10, ends, 25 * S);
+    let state = state(target("shop", 10 * S, 5 * S));
+    scheduler.spawn(Arc::clone(&probe), Arc::clone(&state));
+    sleep(1000 * S).await;
+    assert_eq!(probe.traces.lock().unwrap().len(), 1);
+    let snapshot = state.snapshot(Instant::now());
+    assert!(matches!(snapshot.path.as_deref(), Some(Path::Traced(_))) && snapshot.path_is_current);
+    assert_eq!(snapshot.diagnosis.unwrap().finding.as_label(), "path_ends");
+    let runs = probe.runs.lock().unwrap();
+    let ticks = gaps(&runs[11..]);
+    // The first failure and its re-check come before.
+    assert!(ticks.iter().skip(1).all(|gap| grain(*gap).abs_diff(10_000) <= 2), "{ticks:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_for_which_there_was_no_room_is_traced_later() {
+    let (mut scheduler, _) = scheduler();
+    let busy = |n| {
+        let untraced = Untraced { time: std::time::SystemTime::now(), sentence: "not traced".into(), again: true };
+        if n < 3 { Path::Untraced(untraced) } else { ends(n) }
+    };
+    let probe = Traced::new(|_| false, busy, ms(1));
+    let state = state(target("shop", 10 * S, 5 * S));
+    scheduler.spawn(Arc::clone(&probe), Arc::clone(&state));
+    sleep(1000 * S).await;
+    let traces = probe.traces.lock().unwrap();
+    assert_eq!(traces.len(), 4);
+    assert!(gaps(&traces).iter().all(|gap| *gap >= 30 * S), "{:?}", gaps(&traces));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_flaps_is_not_traced_all_the_time() {
+    let (mut scheduler, _) = scheduler();
+    let probe = Traced::new(|n| n % 2 == 0, ends, ms(1));
+    scheduler.spawn(Arc::clone(&probe), state(target("shop", S, S)));
+    sleep(600 * S).await;
+    let traces = probe.traces.lock().unwrap();
+    assert!((10..=21).contains(&traces.len()), "{}", traces.len());
+    assert!(gaps(&traces).iter().all(|gap| *gap >= 30 * S), "{:?}", gaps(&traces));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_ends_with_the_failure_that_it_is_about() {
+    let (mut scheduler, _) = scheduler();
+    let probe = Traced::new(|n| n != 3, ends, 60 * S);
+    let state = state(target("shop", 10 * S, 5 * S));
+    scheduler.spawn(Arc::clone(&probe), Arc::clone(&state));
+    sleep(300 * S).await;
+    assert_eq!(probe.traces.lock().unwrap().len(), 1);
+    assert_eq!(state.snapshot(Instant::now()).path, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_ways_are_traced_now_and_then_while_all_is_well() {
+    let with_every = |every| {
+        let mut target = Arc::into_inner(target("shop", 10 * S, 5 * S)).unwrap();
+        target.path.every = every;
+        Arc::new(target)
+    };
+    for (every, up, expected) in [
+        (None, (|_| true) as fn(usize) -> bool, 0..=0),
+        (Some(600 * S), |_| true, 10..=11),
+        (Some(600 * S), |_| false, 0..=0),
+    ] {
+        let (mut scheduler, _) = scheduler();
+        let probe = Traced::new(up, ends, S);
+        let state = state(with_every(every));
+        scheduler.spawn(Arc::clone(&probe), Arc::clone(&state));
+        sleep(6000 * S).await;
+        let good = probe.good.lock().unwrap();
+        assert!(expected.contains(&good.len()), "{every:?} {}", good.len());
+        if let [first, second, third, ..] = good[..] {
+            assert!(second - first >= 30 * S && second - first < 60 * S, "there was no room for the first");
+            assert!(third - second >= 600 * S && third - second < 620 * S);
+            assert_eq!(state.good_paths().len(), 1);
+        }
+    }
 }

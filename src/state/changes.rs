@@ -50,12 +50,12 @@ pub struct Changed {
 
 /// The last change of each fact; most targets have none. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Changes(Option<Arc<[Changed]>>);
+pub struct Changes(Option<Arc<Vec<Changed>>>);
 
 impl Changes {
     /// One of each fact at most, in their order.
     pub fn new(changes: Vec<Changed>) -> Self {
-        Self((!changes.is_empty()).then(|| changes.into()))
+        Self((!changes.is_empty()).then(|| Arc::new(changes)))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Changed> {

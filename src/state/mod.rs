@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::config::{Notice, Target};
-use crate::observation::{Diagnosis, Observation, Reason, SharedCause};
+use crate::observation::{Diagnosis, GoodPath, Observation, Path, Reason, SharedCause};
 
 pub use changes::{Changed, Changes, What};
 pub use recent::{Recent, RecentRun};
@@ -99,6 +99,12 @@ pub struct TargetSnapshot {
     pub diagnosis: Option<Arc<Diagnosis>>,
     /// What explains that it is down: a fact that targets which fail share.
     pub shared_cause: Option<Arc<SharedCause>>,
+    /// The way to where the target could not be reached, in the failing series that goes on or in one before.
+    pub path: Option<Arc<Path>>,
+    /// Whether it is that of the one that goes on.
+    pub path_is_current: bool,
+    /// Ways on which the target answered, the latest first; at most four.
+    pub good_paths: Vec<Arc<GoodPath>>,
     /// What was otherwise before, and when it changed last.
     pub changes: Changes,
     /// The last changes of the verdict, oldest first; at most [`Timeline::MOST`].

@@ -53,6 +53,7 @@ pub(crate) fn target_with(
         maintenance: Maintenance::default(),
         fan_out: None,
         diagnose: true,
+        path: crate::config::PathSettings { enabled: true, every: None },
         fingerprint: [0; 32],
     })
 }

@@ -20,6 +20,7 @@ mod names;
 mod old_tls;
 mod once;
 mod outage;
+mod path;
 mod probe;
 mod prometheus;
 mod reasons;

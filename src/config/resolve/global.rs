@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::address::{host_port, host_port_or};
 use super::maintenance::NamedWindow;
+use super::path::path_of;
 use super::services::Transport;
 use super::{Resolver, anchor, shared_cause};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawConfirm, RawGlobal};
 use crate::config::units::show_duration;
 use crate::config::zoned::{literal, socket_address};
-use crate::config::{Anchor, Confirm, DnsServers, LabelSet, SharedCauseSettings};
+use crate::config::{Anchor, Confirm, DnsServers, LabelSet, PathSettings, SharedCauseSettings};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -38,6 +39,7 @@ pub(super) struct Defaults {
     pub(super) slow_threshold: Option<Duration>,
     pub(super) slo: Option<f64>,
     pub(super) diagnose: bool,
+    pub(super) path: PathSettings,
     pub(super) anchors: Vec<Anchor>,
     pub(super) shared_cause: SharedCauseSettings,
     /// Windows with whom they are for; a target takes those that name it.
@@ -58,6 +60,7 @@ impl Default for Defaults {
             slow_threshold: None,
             slo: None,
             diagnose: true,
+            path: PathSettings { enabled: true, every: None },
             anchors: Vec::new(),
             shared_cause: SharedCauseSettings::default(),
             maintenance: Vec::new(),
@@ -82,6 +85,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
         diagnose,
         shared_cause,
         _depends_on: _,
+        path,
     } = raw.unwrap_or_default();
     if let Some(interval) = r.duration(interval, &at.key("interval"), INTERVALS) {
         defaults.interval = interval;
@@ -109,6 +113,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
     defaults.slow_threshold = r.duration(slow_threshold, &at.key("slow_threshold"), TIMEOUTS);
     defaults.slo = slo_of(slo, &at.key("slo"), r);
     defaults.diagnose = diagnose.unwrap_or(defaults.diagnose);
+    defaults.path = path_of(path, defaults.path, defaults.diagnose, &at.key("path"), r);
     defaults.anchors = anchor::anchors(anchors, &at.key("anchors"), r);
     defaults.shared_cause = shared_cause::shared_cause(shared_cause, &at.key("shared_cause"), r);
     defaults

@@ -33,6 +33,7 @@ mod module;
 mod names;
 mod notice;
 mod oauth2;
+mod path;
 mod private_key;
 mod probe_endpoint;
 mod services;

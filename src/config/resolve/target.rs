@@ -13,6 +13,7 @@ use super::global::{
 };
 use super::maintenance::maintenance_of;
 use super::module::{self, DEFAULT_MODULE, Entry, Kind, Made, Modules, Protocol, Variation};
+use super::path::path_of;
 use super::{Resolver, address, icmp};
 use crate::config::node::Node;
 use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
@@ -139,6 +140,7 @@ pub(super) fn resolve(
         slow_threshold,
         slo,
         diagnose,
+        path,
         resolve,
         ip_protocol,
         up_when,
@@ -168,6 +170,8 @@ pub(super) fn resolve(
 
     let slow_threshold = r.duration(slow_threshold, &at.key("slow_threshold"), TIMEOUTS).or(defaults.slow_threshold);
     let slo = slo_of(slo, &at.key("slo"), r).or(defaults.slo);
+    let diagnose = diagnose.unwrap_or(defaults.diagnose);
+    let path = path_of(path, defaults.path, diagnose, &at.key("path"), r);
     let display_name = display_name_of(display_name, &at.key("display_name"), r);
     let fan_out = fan_out(resolve, ip_protocol, up_when, max_addresses, at, r);
     let address = r.required(target, &at.key("target"));
@@ -231,7 +235,8 @@ pub(super) fn resolve(
         slo,
         maintenance,
         fan_out,
-        diagnose: diagnose.unwrap_or(defaults.diagnose),
+        diagnose,
+        path,
         fingerprint: [0; 32],
     };
     target.fingerprint = fingerprint(&target, &hash);
@@ -478,6 +483,7 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
         maintenance,
         fan_out,
         diagnose,
+        path,
         fingerprint: _,
     } = target;
     let mut hash = Sha256::new();
@@ -500,7 +506,8 @@ fn fingerprint(target: &Target, settings: &[u8; 32]) -> [u8; 32] {
     }
     sized(
         &mut hash,
-        format!("{display_name:?} {slow_threshold:?} {slo:?} {maintenance:?} {fan_out:?} {diagnose}").as_bytes(),
+        format!("{display_name:?} {slow_threshold:?} {slo:?} {maintenance:?} {fan_out:?} {diagnose} {path:?}")
+            .as_bytes(),
     );
     hash.finalize().into()
 }

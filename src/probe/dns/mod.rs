@@ -40,6 +40,11 @@ enum Route {
     Https(url::Url),
 }
 
+/// The question of such a target, as a datagram.
+pub(super) fn question(settings: &DnsSettings) -> Vec<u8> {
+    Question::new(settings).bytes
+}
+
 impl DnsProber {
     /// # Errors
     /// TLS settings that cannot be used.

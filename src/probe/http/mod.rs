@@ -43,6 +43,7 @@ use url::Url;
 pub use self::assertion::KeyError;
 pub use self::client::Clients;
 use self::oauth2::{TokenSource, secret_header};
+pub(super) use self::proxy::proxy_for;
 use self::run::Run;
 use self::transport::{Needs, Transport};
 use super::tls::Alpn;

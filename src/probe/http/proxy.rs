@@ -89,6 +89,19 @@ impl Proxies {
     }
 }
 
+/// The URL of the proxy through which `url` is fetched; `None` is a direct connection.
+pub(in crate::probe) fn proxy_for(settings: &ProxySettings, url: &Url) -> Option<Url> {
+    let (http, https, bypass) = match settings {
+        ProxySettings::Direct => return None,
+        ProxySettings::Url { url, no_proxy, .. } => (Some(url), Some(url), no_proxy.as_deref()),
+        ProxySettings::Environment { http, https, no_proxy, .. } => {
+            (http.as_ref(), https.as_ref(), Some(no_proxy.as_deref().unwrap_or_default()))
+        }
+    };
+    let proxy = if url.scheme() == "https" { https } else { http }?;
+    (!bypass.is_some_and(|bypass| Bypass::parse(bypass).covers(url))).then(|| normalised(proxy))
+}
+
 /// `socks5` and `socks` become `socks5h`, and get their port, which the client would take for 80.
 fn normalised(url: &Url) -> Url {
     let mut url = url.clone();

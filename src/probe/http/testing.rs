@@ -55,7 +55,7 @@ pub(super) fn settings() -> HttpSettings {
 }
 
 /// Long enough never to be met by a peer that answers.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// For peers that never answer.
 pub(super) const SOON: Duration = Duration::from_secs(1);
 

@@ -22,7 +22,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error, warn};
 
 use super::packet::{Echo, Payload};
-use super::socket::{Arrival, IcmpError, Kind, OpenError, Options, Reader, Socket, Trouble};
+use super::socket::{Arrival, Kind, LARGEST_PACKET, OpenError, Options, Socket, Trouble};
+use crate::probe::error_queue::{IcmpError, Reader};
 
 /// Packets read in one go, before other tasks get their turn.
 const BATCH: usize = 256;
@@ -158,7 +159,7 @@ impl Channel {
         let socket = AsyncFd::with_interest(socket, interest)?;
         let exchange = Arc::new(Exchange {
             socket,
-            reader: Mutex::default(),
+            reader: Mutex::new(Reader::with_room(LARGEST_PACKET)),
             // Not from where the process before this one began.
             waiting: Mutex::new(Waiting { next: u16::from_ne_bytes([first, second]), ..Waiting::default() }),
             count: AtomicU64::new(0),

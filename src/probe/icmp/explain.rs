@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::socket::IcmpError;
 use crate::config::IpFamily;
+use crate::probe::error_queue::IcmpError;
 
 /// The packet that an error is about.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Packet {
 
 impl IcmpError {
     /// Whether the packet did not get there. A redirect and a source quench only say something about the way.
-    pub(super) fn is_final(&self) -> bool {
+    pub(in crate::probe) fn is_final(&self) -> bool {
         const REDIRECT: u8 = 5;
         const SOURCE_QUENCH: u8 = 4;
         match self.family {
@@ -44,17 +44,30 @@ impl IcmpError {
     }
 
     fn what(&self, packet: Packet) -> String {
-        if self.is_too_large() {
-            return too_large(packet, self.mtu);
-        }
+        if self.is_too_large() { too_large(packet, self.mtu) } else { self.words().to_owned() }
+    }
+
+    /// What it says, whatever packet it is about.
+    pub(in crate::probe) fn words(&self) -> &'static str {
         match (self.family, self.kind, self.code) {
-            (IpFamily::V4, 3, code) => v4_unreachable(code).to_owned(),
-            (IpFamily::V6, 1, code) => v6_unreachable(code).to_owned(),
-            (IpFamily::V4, 11, 1) | (IpFamily::V6, 3, 1) => "fragments were missing for too long".to_owned(),
-            (IpFamily::V4, 11, _) | (IpFamily::V6, 3, _) => "the hop limit (ttl) ran out on the way".to_owned(),
-            (IpFamily::V4, 12, _) | (IpFamily::V6, 4, _) => "the packet's header has a problem".to_owned(),
-            (IpFamily::V4 | IpFamily::V6, _, _) => "the packet was not delivered".to_owned(),
+            (IpFamily::V4, 3, code) => v4_unreachable(code),
+            (IpFamily::V6, 1, code) => v6_unreachable(code),
+            (IpFamily::V6, 2, _) => "the packet is too large",
+            (IpFamily::V4, 11, 1) | (IpFamily::V6, 3, 1) => "fragments were missing for too long",
+            (IpFamily::V4, 11, _) | (IpFamily::V6, 3, _) => "the hop limit (ttl) ran out on the way",
+            (IpFamily::V4, 12, _) | (IpFamily::V6, 4, _) => "the packet's header has a problem",
+            (IpFamily::V4 | IpFamily::V6, _, _) => "the packet was not delivered",
         }
+    }
+
+    /// Whether the packet was at a router when its hop limit ran out.
+    pub(in crate::probe) fn is_hop_limit(&self) -> bool {
+        matches!((self.family, self.kind, self.code), (IpFamily::V4, 11, 0) | (IpFamily::V6, 3, 0))
+    }
+
+    /// Whether a host said that nothing listens on the port.
+    pub(in crate::probe) fn is_closed_port(&self) -> bool {
+        matches!((self.family, self.kind, self.code), (IpFamily::V4, 3, 3) | (IpFamily::V6, 1, 4))
     }
 }
 
@@ -72,6 +85,7 @@ fn v4_unreachable(code: u8) -> &'static str {
         1 => "host unreachable",
         2 => "protocol unreachable",
         3 => "port unreachable",
+        4 => "the packet is too large",
         5 => "source route failed",
         6 => "network unknown",
         7 => "host unknown",

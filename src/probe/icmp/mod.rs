@@ -6,6 +6,7 @@
 //! | `socket` | one socket: its options, sending, receiving, the error queue |
 //! | `dispatch` | sockets shared by thousands of targets; which reply is whose |
 //! | `explain` | ICMP errors in words |
+//! | `hop` | one echo request with a hop limit, for a trace |
 //! | `privilege` | what the process needs, and what to say when it lacks it |
 //! | `run` | one run, its progress and its verdict |
 //!
@@ -14,6 +15,7 @@
 
 mod dispatch;
 mod explain;
+mod hop;
 mod packet;
 mod privilege;
 mod run;
@@ -27,6 +29,7 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 pub use self::dispatch::Sockets;
+pub(in crate::probe) use self::hop::{EchoAnswer, echo, may_send_echo};
 use self::packet::Payload;
 pub use self::privilege::missing_privilege;
 use self::run::Run;

@@ -6,7 +6,7 @@
 //! Errors from routers come the same way on both: through the error queue, with the beginning of the packet that they
 //! are about. (`icmp(7)`, `ip(7)`, `ipv6(7)`, `raw(7)`)
 
-use std::io::{self, ErrorKind, IoSliceMut};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -14,12 +14,13 @@ use std::time::{Duration, SystemTime};
 
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, getsockname,
-    getsockopt, recvmsg, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, getsockname, getsockopt, sendto,
+    setsockopt, socket, sockopt,
 };
 
 use super::packet::{Echo, Framing, echo_reply, quoted_request};
 use crate::config::IpFamily;
+use crate::probe::error_queue::{IcmpError, Reader, Received};
 
 /// What nix has no name for. Its macros hold the calls.
 mod option {
@@ -41,7 +42,7 @@ mod option {
 const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// The largest packet of IP, headers and all.
-const LARGEST_PACKET: usize = 65_535;
+pub(super) const LARGEST_PACKET: usize = 65_535;
 
 /// Where `SO_MEMINFO` counts the packets for which there was no room.
 const MEMINFO_DROPS: usize = 8;
@@ -100,12 +101,6 @@ pub(super) struct Socket {
     id: u16,
 }
 
-/// Buffers for receiving, and what is in them.
-pub(super) struct Reader {
-    data: Box<[u8]>,
-    control: Box<[u8]>,
-}
-
 /// An echo reply to a packet of this socket.
 pub(super) struct Arrival<'b> {
     pub(super) from: IpAddr,
@@ -123,18 +118,6 @@ pub(super) enum Trouble<'b> {
     TooLarge { to: IpAddr, mtu: u32 },
     /// About something else.
     Other,
-}
-
-/// An ICMP error message about a packet that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct IcmpError {
-    pub(super) family: IpFamily,
-    /// Who sent it, if the kernel told.
-    pub(super) router: Option<IpAddr>,
-    pub(super) kind: u8,
-    pub(super) code: u8,
-    /// For a packet too large: the MTU; 0 if the router did not say.
-    pub(super) mtu: u32,
 }
 
 impl Socket {
@@ -223,19 +206,13 @@ impl Socket {
 
     /// One entry of the error queue, without waiting.
     pub(super) fn receive_error<'b>(&self, reader: &'b mut Reader) -> io::Result<Trouble<'b>> {
-        let Received { length, from, error, .. } = reader.read(self.fd.as_raw_fd(), MsgFlags::MSG_ERRQUEUE)?;
-        let (Some(to), Some((error, router))) = (from, error) else { return Ok(Trouble::Other) };
-        let from_network = match self.family {
-            IpFamily::V4 => libc::SO_EE_ORIGIN_ICMP,
-            IpFamily::V6 => libc::SO_EE_ORIGIN_ICMP6,
-        };
+        let received = reader.read(self.fd.as_raw_fd(), MsgFlags::MSG_ERRQUEUE)?;
+        let (Some(to), Some((error, _))) = (received.from, received.error) else { return Ok(Trouble::Other) };
         if error.ee_origin == libc::SO_EE_ORIGIN_LOCAL && i64::from(error.ee_errno) == i64::from(libc::EMSGSIZE) {
             return Ok(Trouble::TooLarge { to, mtu: error.ee_info });
         }
-        let echo = quoted_request(self.family, &reader.data[..length]).filter(|echo| echo.id == self.id);
-        let Some(echo) = echo.filter(|_| error.ee_origin == from_network) else { return Ok(Trouble::Other) };
-        let message =
-            IcmpError { family: self.family, router, kind: error.ee_type, code: error.ee_code, mtu: error.ee_info };
+        let echo = quoted_request(self.family, &reader.data[..received.length]).filter(|echo| echo.id == self.id);
+        let (Some(echo), Some(message)) = (echo, received.icmp_error(self.family)) else { return Ok(Trouble::Other) };
         Ok(Trouble::Message { to, echo, message })
     }
 }
@@ -243,65 +220,6 @@ impl Socket {
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
-    }
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        // Four control messages at most, the largest of which is an error with an IPv6 address.
-        const CONTROL: usize = 256;
-        Self { data: vec![0; LARGEST_PACKET].into(), control: vec![0; CONTROL].into() }
-    }
-}
-
-/// What the kernel says about a packet.
-#[derive(Default)]
-struct Received {
-    length: usize,
-    /// The sender; for an entry of the error queue, where the packet was meant to go.
-    from: Option<IpAddr>,
-    hop_limit: Option<u8>,
-    arrived: Option<SystemTime>,
-    /// With the address of whoever sent the error.
-    error: Option<(libc::sock_extended_err, Option<IpAddr>)>,
-}
-
-impl Reader {
-    fn read(&mut self, fd: RawFd, flags: MsgFlags) -> io::Result<Received> {
-        let mut data = [IoSliceMut::new(&mut self.data)];
-        let flags = flags | MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<SockaddrStorage>(fd, &mut data, Some(&mut self.control), flags)?;
-        let mut received = Received {
-            length: message.bytes,
-            from: message.address.as_ref().and_then(ip_address),
-            ..Received::default()
-        };
-        // A list that was cut short cannot be read. It never is: there is room.
-        let Ok(controls) = message.cmsgs() else { return Ok(received) };
-        for control in controls {
-            // Not an enum of ours, and it may grow.
-            #[allow(clippy::wildcard_enum_match_arm)]
-            match control {
-                ControlMessageOwned::ScmTimestampns(time) => {
-                    received.arrived = wall_clock(time.tv_sec(), time.tv_nsec())
-                }
-                ControlMessageOwned::Ipv4Ttl(limit) | ControlMessageOwned::Ipv6HopLimit(limit) => {
-                    received.hop_limit = u8::try_from(limit).ok();
-                }
-                ControlMessageOwned::Ipv4RecvErr(error, address) => {
-                    let address = address.filter(|address| i32::from(address.sin_family) == libc::AF_INET);
-                    let address = address.map(|address| Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)).into());
-                    received.error = Some((error, address));
-                }
-                ControlMessageOwned::Ipv6RecvErr(error, address) => {
-                    let address = address.filter(|address| i32::from(address.sin6_family) == libc::AF_INET6);
-                    let address = address.map(|address| Ipv6Addr::from(address.sin6_addr.s6_addr).into());
-                    received.error = Some((error, address));
-                }
-                _ => {}
-            }
-        }
-        Ok(received)
     }
 }
 
@@ -401,14 +319,4 @@ fn raw_id() -> u16 {
     // Another start than other processes have, as far as a number of 16 bits can tell them apart.
     let [high, low, ..] = std::process::id().to_le_bytes();
     NEXT_RAW_ID.fetch_add(1, Ordering::Relaxed).wrapping_add(u16::from_le_bytes([high, low]))
-}
-
-fn ip_address(address: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-}
-
-fn wall_clock(seconds: i64, nanoseconds: i64) -> Option<SystemTime> {
-    let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
-    SystemTime::UNIX_EPOCH.checked_add(since)
 }

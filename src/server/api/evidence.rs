@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 
+use super::path::{GoodWay, Way};
 use super::{Map, Summary, seconds};
 use crate::config::dns_numbers;
 use crate::observation::{
@@ -29,6 +30,11 @@ pub(in crate::server) struct Evidence<'a> {
     /// The fact that explains the outage, and that others share; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     shared_cause: Option<Shared<'a>>,
+    /// The way to where it could not be reached.
+    path: Option<Way<'a>>,
+    /// Ways on which it answered, the latest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    good_paths: Vec<GoodWay>,
     /// What was otherwise before.
     changes: Vec<Change<'a>>,
     /// The last changes of the verdict, oldest first.
@@ -208,6 +214,8 @@ impl<'a> Evidence<'a> {
             },
             diagnosis: target.diagnosis.as_deref().map(Found::new),
             shared_cause: target.shared_cause.as_deref().map(Shared::new),
+            path: Way::of(target),
+            good_paths: target.good_paths.iter().map(|path| GoodWay::new(path)).collect(),
             changes: target.changes.iter().map(Change::new).collect(),
             timeline: target.timeline.turns().iter().map(Turned::new).collect(),
             recent: target.recent.runs().map(Short::new).collect(),
@@ -657,6 +665,25 @@ mod tests {
         assert_eq!(good["http"]["body_excerpt"], json!({"text": "<h1>ok</h1>"}));
         assert_eq!(good["http"]["headers"], json!([{"name": "content-type", "value": "text/html"}]));
         assert_eq!(good["resolution"]["used"], "192.0.2.1");
+    }
+
+    #[test]
+    fn the_way_is_told_hop_by_hop() {
+        let expired = evidence("expired");
+        let path = &expired["path"];
+        assert_eq!(path["path_end"], "ends");
+        assert_eq!(path["sentence"], "the way ends after 198.51.100.3, the 3rd hop");
+        assert_eq!(
+            (&path["address"], &path["port"], &path["protocol"]),
+            (&json!("192.0.2.1"), &json!(443), &json!("tcp"))
+        );
+        assert_eq!(path["hops"][0], json!({"hop": 1, "address": "198.51.100.1", "round_trip_seconds": 0.0004}));
+        assert_eq!(path["hops"][1], json!({"hop": 2, "address": null}));
+        assert_eq!(path["last_hop"], json!({"hop": 3, "address": "198.51.100.3"}));
+        let parts = json!({"hop": 4, "good": "198.51.100.4", "now": null, "good_time": "2026-01-02T02:04:05.000Z"});
+        assert_eq!(path["parts_from_good_path"], parts);
+        assert_eq!(expired["good_paths"][0]["hops"][3], json!({"hop": 4, "addresses": ["198.51.100.4"]}));
+        assert_eq!((&evidence("shop")["path"], evidence("shop").get("good_paths")), (&Value::Null, None));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! absent from a run.
 
 mod evidence;
+mod path;
 
 use std::time::Duration;
 

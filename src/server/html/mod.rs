@@ -1,5 +1,6 @@
 //! The pages for people. No scripts; everything from outside is escaped. Here the list at `/`, the worst first.
 
+mod path;
 mod target;
 
 use std::fmt::Write;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use super::path::path;
 use super::{Escaped, SEGMENT, explanation, time};
 use crate::server::api::{self, Evidence};
 use crate::server::text::span;
@@ -68,6 +69,7 @@ pub(in crate::server) fn page(target: &TargetSnapshot, taken: SystemTime) -> Str
     now(&mut out, target, taken);
     notice(&mut out, target);
     diagnosis(&mut out, &json["diagnosis"]);
+    path(&mut out, &json["path"], &json["good_paths"]);
     changes(&mut out, &json["changes"]);
     timeline(&mut out, target);
     out.push_str("<h2 id=\"evidence\">Evidence</h2>\n<div class=\"grid\">\n");
@@ -424,11 +426,11 @@ fn totals(out: &mut String, target: &TargetSnapshot, json: &Value) {
     out.push_str("</dl>\n");
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
@@ -457,12 +459,12 @@ fn words(key: &str) -> String {
     key.replace('_', " ")
 }
 
-fn milliseconds(value: &Value) -> String {
+pub(super) fn milliseconds(value: &Value) -> String {
     value.as_f64().map_or_else(String::new, |seconds| format!("{:.1} ms", seconds * 1000.0))
 }
 
 /// An RFC 3339 time of the JSON.
-fn stamp(value: &Value) -> String {
+pub(super) fn stamp(value: &Value) -> String {
     let time_of = |text: &str| text.parse::<jiff::Timestamp>().ok().map(SystemTime::from);
     time(value.as_str().and_then(time_of))
 }
@@ -492,6 +494,10 @@ mod tests {
             "A network device of our provider is faulty.",
             "some_addresses_fail",
             "<strong>Not alone:</strong> 12 of the 13 targets on 192.0.2.0/24 fail, 48 elsewhere do not.",
+            "<h2 id=\"path\">The way to it</h2>",
+            "<strong>the way ends after 198.51.100.3, the 3rd hop</strong> <small>ends</small>",
+            "<tr><td class=\"n\">2</td><td>silent</td><td class=\"n\"></td></tr>",
+            "The way when it was good",
             "First failure of the outage",
             "TLS and certificates",
             "What was otherwise before",

@@ -4,6 +4,9 @@
 //! reason is inconclusive (the exporter's own trouble) counts as a failed run and changes nothing else; its time
 //! is unknown.
 
+#[cfg(test)]
+mod path_tests;
+mod paths;
 mod saved;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use self::paths::Paths;
 use super::changes::Changes;
 use super::clock::{Account, Clock};
 use super::recent::Recent;
@@ -19,7 +23,7 @@ use super::timeline::{Timeline, Turn};
 use super::wish::{Bell, Told, Wishes};
 use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::{Notice, Target};
-use crate::observation::{Diagnosis, Observation, Outcome, Reason, SharedCause};
+use crate::observation::{Diagnosis, Finding, GoodPath, Observation, Outcome, Path, Reason, SharedCause};
 
 pub use saved::Saved;
 
@@ -124,6 +128,7 @@ struct Inner {
     diagnosis: Option<Arc<Diagnosis>>,
     /// What explains the outage, while one lasts.
     shared_cause: Option<Arc<SharedCause>>,
+    paths: Paths,
     changes: Changes,
     timeline: Timeline,
     recent: Recent,
@@ -154,6 +159,7 @@ impl TargetState {
             clock: Clock::new(now, SystemTime::now(), target.maintenance.clone()),
             diagnosis: None,
             shared_cause: None,
+            paths: Paths::default(),
             changes: Changes::default(),
             timeline: Timeline::default(),
             recent: Recent::default(),
@@ -195,6 +201,7 @@ impl TargetState {
             clock: Clock::new(mark, old.clock.wall(mark), target.maintenance.clone()),
             diagnosis: old.diagnosis.clone().filter(|_| confirmed),
             shared_cause: old.shared_cause.clone().filter(|_| confirmed),
+            paths: old.paths.handed_on(confirmed),
             changes: old.changes.clone(),
             timeline: old.timeline.clone(),
             recent: old.recent.clone(),
@@ -292,6 +299,7 @@ impl TargetState {
         let mut inner = self.lock();
         if inner.failures_in_a_row > 0 && !inner.retired {
             inner.diagnosis = Some(Arc::new(diagnosis));
+            inner.refine();
         }
     }
 
@@ -315,6 +323,31 @@ impl TargetState {
             maintained: inner.in_maintenance(&self.target, now).unwrap_or(false),
             shared_cause: inner.shared_cause.clone(),
         }
+    }
+
+    /// Whether a failing series goes on whose way was not traced.
+    pub fn lacks_path(&self) -> bool {
+        let inner = self.lock();
+        inner.failures_in_a_row > 0 && inner.paths.lacks_current() && !inner.retired
+    }
+
+    /// The way of the failing series that goes on; too late for one that is over.
+    pub fn traced(&self, path: Path) {
+        let mut inner = self.lock();
+        if inner.failures_in_a_row > 0 && !inner.retired {
+            inner.paths.set_current(path);
+            inner.refine();
+        }
+    }
+
+    /// Ways on which the target answered, the latest first.
+    pub fn good_paths(&self) -> Vec<Arc<GoodPath>> {
+        self.lock().paths.good().to_vec()
+    }
+
+    /// One more way on which the target answered.
+    pub fn traced_good(&self, path: GoodPath) {
+        self.lock().paths.add_good(path);
     }
 
     /// Attaches the operator's words, or takes them away.
@@ -350,6 +383,9 @@ impl TargetState {
             capsules: inner.capsules.clone(),
             diagnosis: inner.diagnosis.clone(),
             shared_cause: inner.shared_cause.clone(),
+            path: inner.paths.latest().cloned(),
+            path_is_current: inner.paths.is_current(),
+            good_paths: inner.paths.good().to_vec(),
             changes: inner.changes.clone(),
             timeline: inner.timeline.clone(),
             recent: inner.recent.clone(),
@@ -425,6 +461,7 @@ impl Inner {
         self.failures_in_a_row = 0;
         self.diagnosis = None;
         self.shared_cause = None;
+        self.paths.end_series();
         self.outage_uncounted = false;
         self.capsules.last_good = Some(Arc::clone(run));
         let series = self.series.take();
@@ -483,6 +520,19 @@ impl Inner {
         }
         self.clock.resolve(Account::Down, &mut self.totals);
         (Account::Down, Some(Change::WentDown { since, duration }), Next::Tick)
+    }
+
+    /// Where nothing answers, the way says more.
+    fn refine(&mut self) {
+        let Some(trace) = self.paths.current() else { return };
+        let Some(finding) = trace.ending.finding() else { return };
+        let attempts = match self.diagnosis.as_deref() {
+            None => Box::default(),
+            Some(diagnosis) if diagnosis.finding == Finding::NothingAnswers => diagnosis.attempts.clone(),
+            Some(_) => return,
+        };
+        let time = self.diagnosis.as_deref().map_or(trace.time, |diagnosis| diagnosis.time);
+        self.diagnosis = Some(Arc::new(Diagnosis { time, finding, sentence: trace.sentence.clone(), attempts }));
     }
 
     fn count_reason(&mut self, reason: Reason) {

@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::paths::Paths;
 use super::{Inner, TargetState};
 use crate::config::Target;
-use crate::observation::{Diagnosis, Reason, SharedCause};
+use crate::observation::{Diagnosis, GoodPath, Path, Reason, SharedCause};
 use crate::state::changes::Changes;
 use crate::state::clock::Clock;
 use crate::state::recent::Recent;
@@ -38,6 +39,11 @@ pub struct Saved {
     diagnosis: Option<Arc<Diagnosis>>,
     #[serde(default)]
     shared_cause: Option<Arc<SharedCause>>,
+    path: Option<Arc<Path>>,
+    #[serde(default)]
+    path_is_current: bool,
+    #[serde(default)]
+    good_paths: Vec<Arc<GoodPath>>,
     changes: Changes,
     timeline: Timeline,
     recent: Recent,
@@ -92,6 +98,9 @@ impl TargetState {
             capsules: inner.capsules.clone(),
             diagnosis: inner.diagnosis.clone().filter(|_| confirmed),
             shared_cause: inner.shared_cause.clone().filter(|_| confirmed),
+            path: inner.paths.latest().cloned(),
+            path_is_current: inner.paths.is_current() && confirmed,
+            good_paths: inner.paths.good().to_vec(),
             changes: inner.changes.clone(),
             timeline: inner.timeline.clone(),
             recent: inner.recent.clone(),
@@ -120,6 +129,7 @@ impl TargetState {
         }
         inner.credit_away(away);
         inner.capsules = saved.capsules;
+        inner.paths = Paths::new(saved.path, saved.path_is_current && away <= MOST_AWAY, saved.good_paths);
         inner.changes = saved.changes;
         inner.timeline = saved.timeline;
         inner.recent = saved.recent;

@@ -38,6 +38,9 @@ use crate::probe::tls;
 const MAX_HEAD: u64 = 1 << 20;
 const STREAM_WINDOW: u32 = 1 << 20;
 
+/// So many provisional answers (1xx) are passed over; servers send one or two.
+const MOST_PROVISIONAL: usize = 100;
+
 type RequestStream = h3::client::RequestStream<h3_quinn::RecvStream, Bytes>;
 
 /// What all runs with the same TLS settings share.
@@ -118,7 +121,7 @@ impl Quic {
         });
         let body = outgoing.body;
         let exchange = async {
-            let stream = requests.send_request(request).await?;
+            let stream = requests.send_request(request).await.map_err(|error| why(&error))?;
             let (mut send, mut recv) = stream.split();
             let mut sending = Some(Box::pin(async move {
                 // What becomes of it shows in the answer.
@@ -128,7 +131,7 @@ impl Quic {
                 send
             }));
             let mut sent = None;
-            loop {
+            for _ in 0..=MOST_PROVISIONAL {
                 // A peer may answer before it has read the request, or instead of reading it.
                 let head = {
                     let mut head = pin!(recv.recv_response());
@@ -139,18 +142,18 @@ impl Quic {
                         }
                         head.as_mut().poll(cx)
                     })
-                    .await?
+                    .await
+                    .map_err(|error| why(&error))?
                 };
                 if !head.status().is_informational() {
-                    return Ok::<_, StreamError>((head, recv, sending, sent));
+                    return Ok((head, recv, sending, sent));
                 }
             }
+            let sentence = format!("{to} sent more than {MOST_PROVISIONAL} provisional answers (1xx) and no other");
+            Err(Failure::new(Reason::ProtocolError, sentence))
         };
-        let (head, recv, sending, sent) = drive
-            .along(&fault, exchange)
-            .await
-            .map_err(|fault| fault.explain(to, true))?
-            .map_err(|error| why(&error))?;
+        let (head, recv, sending, sent) =
+            drive.along(&fault, exchange).await.map_err(|fault| fault.explain(to, true))??;
         if let Some(sending) = sending {
             drive.add(async move { drop(sending.await) });
         }
