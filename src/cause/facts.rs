@@ -356,7 +356,9 @@ const PROXIED: u8 = 9;
 
 fn class(reason: Reason) -> u8 {
     match reason {
-        Reason::DnsNxdomain | Reason::DnsServfail | Reason::DnsTimeout | Reason::DnsNoAddress => LOOKED_UP,
+        Reason::DnsNxdomain | Reason::DnsServfail | Reason::DnsRefused | Reason::DnsTimeout | Reason::DnsNoAddress => {
+            LOOKED_UP
+        }
         Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectUnreachable | Reason::ConnectReset => {
             CONNECTED
         }

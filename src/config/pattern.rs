@@ -101,6 +101,20 @@ impl Pattern {
         Some(Groups { pattern: self, subject, parts })
     }
 
+    /// Whether a line that begins so can match, however it goes on. True where it is not known. Costs what compiling the
+    /// pattern costs.
+    pub fn can_match_after(&self, beginning: &[u8]) -> bool {
+        /// Bytes of a character less one.
+        const MOST_OPEN: usize = 3;
+        let open = (1..=MOST_OPEN.min(beginning.len())).find(|&count| {
+            let end = &beginning[beginning.len() - count..];
+            std::str::from_utf8(end).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+        });
+        let whole = &beginning[..beginning.len() - open.unwrap_or(0)];
+        let subject = Subject::new(whole);
+        Translation::of(self.as_str()).map_or(true, |translation| translation.can_match_after(&subject.text()))
+    }
+
     /// As configured.
     pub fn as_str(&self) -> &str {
         &self.0.written
@@ -138,5 +152,52 @@ impl<'p> Groups<'p> {
     pub fn name(&self, name: &str) -> Option<&'p [u8]> {
         let mut named = self.pattern.0.names.iter().enumerate().filter(|(_, known)| known.as_deref() == Some(name));
         named.find_map(|(place, _)| self.number(place + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn it_is_known_when_a_line_can_no_longer_match() {
+        for (pattern, beginning, can) in [
+            ("^220 ", &b""[..], true),
+            ("^220 ", b"2", true),
+            ("^220 ", b"220 hello", true),
+            ("^220 ", b"554 go away", false),
+            ("^(220|250) ", b"25", true),
+            ("^(220|250) ", b"221", false),
+            // Somewhere later.
+            ("220 ", b"554 go away", true),
+            ("^SSH-2.0-", b"\x00\x05\xff", false),
+            // Bytes that are no text are taken by a dot, as in Go; what may become a letter is left open.
+            ("^.SSH", b"\xffS", true),
+            ("^\u{e9}t", b"\xc3", true),
+            ("^\u{e9}t", b"\xc3\xa9t", true),
+            ("^$", b"x", false),
+            ("ready$", b"ready or not", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).unwrap().can_match_after(beginning), can, "{pattern} after {beginning:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_matches_could_match_after_each_of_its_beginnings(
+            pattern in prop::sample::select(vec!["^a+b", "^(a|b)c$", "b$", "^.a", "^[^a]b", r"^\ba\b", "(?i)^AB"]),
+            line in prop::collection::vec(prop::sample::select(vec![b'a', b'b', b'c', b'A', 0xff, 0xc3, 0xa9]), 0..6),
+        ) {
+            let pattern = Pattern::new(pattern).unwrap();
+            if pattern.is_match(&line) {
+                for end in 0..=line.len() {
+                    prop_assert!(pattern.can_match_after(&line[..end]), "{:?} after {:?}", pattern, &line[..end]);
+                }
+            }
+        }
     }
 }

@@ -143,7 +143,8 @@ macro_rules! reasons {
 
 reasons! {
     DnsNxdomain "dns_nxdomain" "The name does not exist." "The record in the zone, and whether the domain has lapsed.";
-    DnsServfail "dns_servfail" "The name server answered that it failed, refused, or could not be understood." "The zone's name servers and DNSSEC, then the resolver in between.";
+    DnsServfail "dns_servfail" "The name server answered that it failed, or its answer could not be understood." "The zone's name servers and DNSSEC, then the resolver in between.";
+    DnsRefused "dns_refused" "The name server refused to answer." "Whether the name server is meant to serve the exporter's network, and this zone; dns_servers.";
     DnsTimeout "dns_timeout" "No answer from the name server in time." "The resolver that the exporter uses, and the way to it.";
     DnsNoAddress "dns_no_address" "The name exists, but has no address of the wanted family." "A and AAAA records, and the target's preferred_ip_protocol and ip_protocol_fallback.";
     ConnectRefused "connect_refused" "The host answered that nothing listens on the port." "Whether the service runs, and on which port and address it listens.";
@@ -196,7 +197,7 @@ impl Reason {
 
     /// Whether the name of the target gave no address.
     pub fn is_name_resolution(self) -> bool {
-        matches!(self, Self::DnsNxdomain | Self::DnsServfail | Self::DnsTimeout | Self::DnsNoAddress)
+        matches!(self, Self::DnsNxdomain | Self::DnsServfail | Self::DnsRefused | Self::DnsTimeout | Self::DnsNoAddress)
     }
 
     /// Whether verification refused the certificate.
@@ -230,6 +231,7 @@ impl Reason {
         match self {
             Self::DnsNxdomain
             | Self::DnsServfail
+            | Self::DnsRefused
             | Self::DnsTimeout
             | Self::ConnectRefused
             | Self::ConnectTimeout
@@ -370,6 +372,6 @@ mod tests {
             assert!(seen.insert(label), "{label} twice");
             assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{label}");
         }
-        assert_eq!(seen.len(), 39);
+        assert_eq!(seen.len(), 40);
     }
 }

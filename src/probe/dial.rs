@@ -162,8 +162,9 @@ impl<'a> Dialing<'a> {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 Ok(Connection { stream: Box::new(stream), http2 })
             }
-            Err(error) => Err(classify_at(&error, Stage::Handshake)
-                .unwrap_or_else(|| Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {error}")))),
+            Err(error) => Err(classify_at(&error, Stage::Handshake).unwrap_or_else(|| {
+                Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", tls::io_text(&error)))
+            })),
         }
     }
 

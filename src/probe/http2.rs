@@ -7,32 +7,44 @@ use h2::Reason as Code;
 use super::cause::chain;
 use crate::observation::{Failure, Reason};
 
-/// The failure that an error of HTTP/2 stands for; `None` when there is none among the causes.
-pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
+/// The failure that an error of HTTP/2 stands for, before there was an answer; `None` when there is none among the causes.
+pub(super) fn instead_of_an_answer(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let (_, sentence) = told(error)?;
+    Some(Failure::new(Reason::ProtocolError, sentence))
+}
+
+/// The same in the middle of an answer: one that the peer ended is not whole, and one that we ended broke the rules.
+pub(super) fn amid_an_answer(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let (by, sentence) = told(error)?;
+    let reason = match by {
+        By::Peer => Reason::ResponseTruncated,
+        By::Us => Reason::ProtocolError,
+    };
+    Some(Failure::new(reason, sentence))
+}
+
+/// Who ended it.
+enum By {
+    Peer,
+    Us,
+}
+
+fn told(error: &(dyn Error + 'static)) -> Option<(By, String)> {
     let error = chain(error).find_map(|cause| cause.downcast_ref::<h2::Error>())?;
     let code = error.reason()?;
     let name = name(code);
-    let said = debug_data(error);
-    let (reason, sentence) = match (error.is_remote(), error.is_go_away()) {
-        (true, true) if code == Code::NO_ERROR => {
-            let what = "the peer shut the HTTP/2 connection down instead of answering";
-            (Reason::ConnectReset, format!("{what} (GOAWAY {name}{said}); it may be restarting"))
-        }
-        (true, true) => {
-            let what = "the peer gave the HTTP/2 connection up instead of answering";
-            (Reason::ConnectReset, format!("{what} (GOAWAY {name}{said})"))
-        }
-        (true, false) => (Reason::ConnectReset, format!("the peer reset the request (RST_STREAM {name})")),
-        (false, _) if code == Code::PROTOCOL_ERROR => {
-            let what =
-                "what the peer sent is not HTTP/2 as it should be, or its head is larger than this exporter takes";
-            (Reason::ProtocolError, format!("{what} ({name}{said})"))
-        }
-        (false, _) => {
-            (Reason::ProtocolError, format!("what the peer sent is not HTTP/2 as it should be ({name}{said})"))
-        }
+    if !error.is_remote() {
+        let head = if code == Code::PROTOCOL_ERROR { ", or its head is larger than this exporter takes" } else { "" };
+        return Some((By::Us, format!("what the peer sent is not HTTP/2 as it should be{head} ({name})")));
+    }
+    let sentence = if error.is_go_away() {
+        let said = debug_data(error);
+        let fine = if code == Code::NO_ERROR { "; it may be restarting" } else { "" };
+        format!("the peer gave the HTTP/2 connection up (GOAWAY {name}{said}){fine}")
+    } else {
+        format!("the peer reset the request (RST_STREAM {name})")
     };
-    Some(Failure::new(reason, sentence))
+    Some((By::Peer, sentence))
 }
 
 /// The name in the RFC, or the number of a code that has none.
@@ -58,12 +70,12 @@ fn name(code: Code) -> String {
     known.map_or_else(|| format!("code {number}"), |name| (*name).to_owned())
 }
 
-/// What a GOAWAY carries for people. The library gives it out in its text alone, in quotes and escaped.
+/// What the peer's GOAWAY carries for people. The library gives it out in its text alone, in quotes and escaped.
 fn debug_data(error: &h2::Error) -> String {
     const LONGEST: usize = 200;
     let text = error.to_string();
     let data = text.split_once(" (b\"").and_then(|(_, data)| data.strip_suffix("\")"));
-    data.map_or_else(String::new, |data| format!(": {}", data.chars().take(LONGEST).collect::<String>()))
+    data.map_or_else(String::new, |data| format!(", saying \"{}\"", data.chars().take(LONGEST).collect::<String>()))
 }
 
 #[cfg(test)]
@@ -75,5 +87,17 @@ mod tests {
         assert_eq!(name(Code::NO_ERROR), "NO_ERROR");
         assert_eq!(name(Code::HTTP_1_1_REQUIRED), "HTTP_1_1_REQUIRED");
         assert_eq!(name(Code::from(77)), "code 77");
+    }
+
+    #[test]
+    fn what_we_refuse_is_no_truncation() {
+        let ours = h2::Error::from(Code::FLOW_CONTROL_ERROR);
+        let wanted = Failure::new(
+            Reason::ProtocolError,
+            "what the peer sent is not HTTP/2 as it should be (FLOW_CONTROL_ERROR)",
+        );
+        assert_eq!(instead_of_an_answer(&ours), Some(wanted.clone()));
+        assert_eq!(amid_an_answer(&ours), Some(wanted));
+        assert_eq!(instead_of_an_answer(&std::io::Error::other("x")), None);
     }
 }

@@ -12,6 +12,7 @@ mod error_queue;
 mod fan_out;
 pub mod grpc;
 pub mod http;
+mod http1;
 mod http2;
 pub mod icmp;
 mod path;

@@ -21,6 +21,7 @@ runbooks! {
     "dns_no_address"
     "dns_nxdomain"
     "dns_rcode"
+    "dns_refused"
     "dns_servfail"
     "dns_timeout"
     "error-budget-burn"

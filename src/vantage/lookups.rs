@@ -75,7 +75,7 @@ impl LookUp for Arc<Resolver> {
 
 /// Whether servers that fail could look like this.
 pub(super) fn is_of_servers(reason: Reason) -> bool {
-    matches!(reason, Reason::DnsTimeout | Reason::DnsServfail)
+    matches!(reason, Reason::DnsTimeout | Reason::DnsServfail | Reason::DnsRefused)
 }
 
 /// Every resolver that targets use.
@@ -433,7 +433,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn three_unrelated_domains_that_fail_together_are_the_resolver_s() {
         let (lookups, _) = lookups(&THREE);
-        for reason in [Reason::DnsTimeout, Reason::DnsServfail] {
+        for reason in [Reason::DnsTimeout, Reason::DnsServfail, Reason::DnsRefused] {
             let failure = excused(&lookups, THREE[0], reason).await;
             assert_eq!(failure.reason, Reason::Resolver);
             assert_eq!(

@@ -60,12 +60,14 @@ impl Cases {
 }
 
 fn names_and_connections(cases: &mut Cases) {
-    let zone = dns().no_data("nodata.test").servfail("servfail.test").silent("silent.test").start();
+    let zone =
+        dns().no_data("nodata.test").servfail("servfail.test").refused("refused.test").silent("silent.test").start();
     let zone_v4 = dns().address("v4.test", "127.0.0.1").start();
     let with = |server: &dns::Dns| json!({"dns_servers": [server.address().to_string()]});
     for (reason, name) in [
         (Reason::DnsNxdomain, "nowhere.test"),
         (Reason::DnsServfail, "servfail.test"),
+        (Reason::DnsRefused, "refused.test"),
         (Reason::DnsTimeout, "silent.test"),
         (Reason::DnsNoAddress, "nodata.test"),
     ] {
@@ -237,7 +239,9 @@ fn answers(cases: &mut Cases) {
     let greets = tcp().greets("554 go away\r\n").then(End::Close).start();
     cases.tcp(Reason::ExpectMismatch, "", greets.address, expecting("^220 "));
     cases.tcp(Reason::ExpectMismatch, "bytes", greets.address, json!({"query_response": [{"expect_bytes": "220"}]}));
-    cases.keep(greets);
+    let stays = tcp().greets("554 go away\r\n").then(End::Stay).start();
+    cases.tcp(Reason::ExpectMismatch, "open", stays.address, expecting("^220 "));
+    cases.keep((greets, stays));
 }
 
 #[test]

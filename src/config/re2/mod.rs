@@ -15,6 +15,9 @@ mod subject;
 mod tests;
 mod translate;
 
+use regex_automata::Input;
+use regex_automata::hybrid::dfa::DFA;
+
 pub use subject::Subject;
 pub(super) use translate::{Traits, Translation};
 
@@ -70,6 +73,24 @@ impl Translation {
         let unicode = alphabet == Alphabet::Unicode;
         let mut builder = regex::bytes::RegexBuilder::new(&self.text);
         builder.unicode(unicode).size_limit(COMPILED_BYTES).build().map_err(PatternError::of)
+    }
+
+    /// Whether a text that begins so can match, however it goes on. True where it is not known.
+    pub(super) fn can_match_after(&self, beginning: &str) -> bool {
+        let config = DFA::config().skip_cache_capacity_check(true);
+        let Ok(dfa) = DFA::builder().configure(config).build(&self.text) else { return true };
+        let mut cache = dfa.create_cache();
+        let Ok(mut state) = dfa.start_state_forward(&mut cache, &Input::new(beginning)) else { return true };
+        for &byte in beginning.as_bytes() {
+            match dfa.next_state(&mut cache, state, byte) {
+                Ok(next) if next.is_dead() => return false,
+                // A state says that there was a match one byte late.
+                Ok(next) if next.is_match() || next.is_quit() => return true,
+                Ok(next) => state = next,
+                Err(_) => return true,
+            }
+        }
+        true
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) use self::scope::admit;
 pub use self::scope::{Admit, Pin, Scope};
 use self::stub::LookupError;
 use self::system::{Files, Names};
+use crate::config::dns_numbers::{self, RCODES};
 use crate::config::zoned::{literal, socket_address};
 use crate::config::{DnsServers, IpFamily, IpPreference};
 use crate::observation::{Failure, Lookup, Reason, Resolution};
@@ -220,9 +221,9 @@ async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Found, (F
     if is_localhost(host) {
         return Ok(Found::local(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
     }
-    let candidates = names
-        .candidates(host)
-        .map_err(|error| (Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name: {error}")), None))?;
+    let candidates = names.candidates(host).map_err(|_| {
+        (Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name: {}", why_no_name(host))), None)
+    })?;
 
     // The rules of glibc: the first name that has an address wins. Else, when the name as it stands was asked first,
     // its answer is what counts; the search list is then only an attempt to be helpful.
@@ -245,6 +246,21 @@ async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Found, (F
         Some(error) => (explain(names, host, ip, &error), error.server()),
         None => (Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name")), None),
     })
+}
+
+fn why_no_name(host: &str) -> &'static str {
+    const LONGEST: usize = 253;
+    const LONGEST_LABEL: usize = 63;
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    if bare.split('.').any(str::is_empty) {
+        "there is nothing between two dots, or before the first"
+    } else if bare.split('.').any(|label| label.len() > LONGEST_LABEL) {
+        "a label of it is longer than 63 bytes"
+    } else if bare.len() > LONGEST {
+        "it is longer than 253 bytes"
+    } else {
+        "it has characters that no name has"
+    }
 }
 
 /// One name, one or both families; at least one address, or the error that says most.
@@ -333,8 +349,15 @@ fn explain(names: &Names, host: &str, ip: IpPreference, error: &LookupError) -> 
             Failure::new(Reason::DnsNoAddress, sentence)
         }
         LookupError::Code(server, code) => {
-            let sentence = format!("name server {server} answered {} for {host}", stub::mnemonic(*code));
-            Failure::new(Reason::DnsServfail, sentence)
+            let code = u16::from(*code);
+            let name = dns_numbers::name(RCODES, "RCODE", code);
+            let (reason, what) = match name.as_str() {
+                // It does not do it for us, or not for this zone: whoever runs it decided so.
+                "REFUSED" | "NOTAUTH" => (Reason::DnsRefused, format!("refused to look {host} up ({name})")),
+                "SERVFAIL" => (Reason::DnsServfail, format!("failed to look {host} up ({name})")),
+                _ => (Reason::DnsServfail, format!("answered {name} for {host}")),
+            };
+            Failure::new(reason, format!("name server {server} {what}"))
         }
         LookupError::Lame(server) => Failure::new(
             Reason::DnsServfail,

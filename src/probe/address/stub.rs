@@ -311,16 +311,3 @@ fn beside(server: SocketAddr, name: &Name, message: &Message) -> Lookup {
     name_servers.sort_unstable();
     Lookup { server: Some(server), aliases: aliases.into_iter().map(text).collect(), name_servers: name_servers.into() }
 }
-
-/// As `dig` prints it.
-pub(super) fn mnemonic(code: ResponseCode) -> String {
-    #[allow(clippy::wildcard_enum_match_arm)] // the rest is not seen by a stub
-    match code {
-        ResponseCode::FormErr => "FORMERR".to_owned(),
-        ResponseCode::ServFail => "SERVFAIL".to_owned(),
-        ResponseCode::NotImp => "NOTIMP".to_owned(),
-        ResponseCode::Refused => "REFUSED".to_owned(),
-        ResponseCode::NotAuth => "NOTAUTH".to_owned(),
-        other => format!("rcode {} ({other})", u16::from(other)),
-    }
-}

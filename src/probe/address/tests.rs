@@ -75,7 +75,10 @@ async fn what_the_server_answers_decides_the_reason() {
     for (reply, reason, words) in [
         (DnsReply::Code(ResponseCode::NXDomain), Reason::DnsNxdomain, "does not exist"),
         (DnsReply::Code(ResponseCode::ServFail), Reason::DnsServfail, "SERVFAIL"),
-        (DnsReply::Code(ResponseCode::Refused), Reason::DnsServfail, "REFUSED"),
+        (DnsReply::Code(ResponseCode::Refused), Reason::DnsRefused, "refused to look shop.test up (REFUSED)"),
+        (DnsReply::Code(ResponseCode::NotAuth), Reason::DnsRefused, "NOTAUTH"),
+        (DnsReply::Code(ResponseCode::NotZone), Reason::DnsServfail, "NOTZONE"),
+        (DnsReply::Code(ResponseCode::YXDomain), Reason::DnsServfail, "YXDOMAIN"),
         (DnsReply::Code(ResponseCode::FormErr), Reason::DnsServfail, "FORMERR"),
         (DnsReply::Code(ResponseCode::NotImp), Reason::DnsServfail, "NOTIMP"),
         (DnsReply::Garbage, Reason::DnsServfail, "cannot be read"),

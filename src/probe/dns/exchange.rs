@@ -16,8 +16,8 @@ use url::Url;
 use super::message::{Question, Reply};
 use crate::observation::{DnsDetail, Failure, Reason};
 use crate::probe::dial::{Connection, Dialing, bad_source, connect, own_address};
-use crate::probe::http2;
-use crate::probe::tls::{Stage, classify_at, classify_connect};
+use crate::probe::tls::{Stage, classify_at, classify_connect, io_text};
+use crate::probe::{http1, http2};
 
 /// The media type of RFC 8484.
 const DNS_MESSAGE: http::HeaderValue = http::HeaderValue::from_static("application/dns-message");
@@ -94,7 +94,9 @@ impl Exchange<'_> {
         let mut stream = connection.stream;
         let failed = |error: &std::io::Error| {
             let failure = classify_at(error, Stage::Exchange);
-            failure.unwrap_or_else(|| Failure::new(Reason::ConnectReset, error.to_string()))
+            failure.unwrap_or_else(|| {
+                Failure::new(Reason::ConnectReset, format!("the connection broke ({})", io_text(error)))
+            })
         };
         let length = u16::try_from(self.question.bytes.len()).unwrap_or(u16::MAX);
         let message = [&length.to_be_bytes(), self.question.bytes.as_slice()].concat();
@@ -143,9 +145,7 @@ impl Exchange<'_> {
     }
 
     fn request(&self, url: &Url, http2: bool) -> Result<Request<Full<Bytes>>, Failure> {
-        let internal = |error: &dyn std::fmt::Display| {
-            Failure::new(Reason::Internal, format!("the exporter cannot make the request: {error}"))
-        };
+        let internal = || Failure::new(Reason::Internal, "the exporter cannot make a request of this URL");
         // HTTP/1 wants the path alone, and the host in a header.
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
@@ -157,9 +157,9 @@ impl Exchange<'_> {
             .header(CONTENT_TYPE, DNS_MESSAGE)
             .header(ACCEPT, DNS_MESSAGE)
             .body(Full::new(Bytes::from(self.question.with_id(0))))
-            .map_err(|error| internal(&error))?;
+            .map_err(|_| internal())?;
         if !http2 {
-            let host = authority.parse().map_err(|error| internal(&error))?;
+            let host = authority.parse().map_err(|_| internal())?;
             request.headers_mut().insert(HOST, host);
         }
         Ok(request)
@@ -186,8 +186,11 @@ async fn body(response: Result<Response<Incoming>, hyper::Error>) -> Result<Byte
     }
     let limited = Limited::new(response.into_body(), usize::from(u16::MAX));
     let collected = limited.collect().await.map_err(|error| {
-        classify_at(&*error, Stage::Exchange).or_else(|| http2::failure(&*error)).unwrap_or_else(|| {
-            Failure::new(Reason::ResponseTruncated, format!("the answer did not come to its end: {error}"))
+        classify_at(&*error, Stage::Exchange).or_else(|| http2::amid_an_answer(&*error)).unwrap_or_else(|| {
+            Failure::new(
+                Reason::ResponseTruncated,
+                format!("the answer did not come to its end: {}", http1::broken(&*error)),
+            )
         })
     })?;
     Ok(collected.to_bytes())
@@ -202,7 +205,11 @@ fn closed() -> Failure {
 }
 
 fn broken(error: &hyper::Error) -> Failure {
-    classify_at(error, Stage::Exchange).or_else(|| http2::failure(error)).unwrap_or_else(|| {
-        Failure::new(Reason::ProtocolError, format!("the server does not speak HTTP as it should: {error}"))
+    classify_at(error, Stage::Exchange).or_else(|| http2::instead_of_an_answer(error)).unwrap_or_else(|| {
+        if error.is_parse() {
+            return Failure::new(Reason::ProtocolError, http1::unreadable(error));
+        }
+        let sentence = format!("the server does not speak HTTP as it should: {}", http1::broken(error));
+        Failure::new(Reason::ProtocolError, sentence)
     })
 }

@@ -15,8 +15,8 @@ use super::status;
 use crate::config::GrpcSettings;
 use crate::observation::{Failure, GrpcDetail, Reason, ServingStatus};
 use crate::probe::dial::Transport;
-use crate::probe::http2;
 use crate::probe::tls::{Stage, classify_at};
+use crate::probe::{http1, http2};
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
 
@@ -70,14 +70,14 @@ impl Call<'_> {
         // Not compressed, and the length.
         body.put_u8(0);
         body.put_u32(u32::try_from(message.encoded_len()).unwrap_or(u32::MAX));
-        message.encode(&mut body).map_err(|error| internal(&error))?;
+        message.encode(&mut body).map_err(|_| internal())?;
         let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
         let mut request = Request::builder()
             .method(Method::POST)
             .version(Version::HTTP_2)
             .uri(format!("{scheme}://{}{PATH}", self.authority))
             .body(Full::new(body.freeze()))
-            .map_err(|error| internal(&error))?;
+            .map_err(|_| internal())?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/grpc"));
         headers.insert(TE, http::HeaderValue::from_static("trailers"));
@@ -111,8 +111,11 @@ impl Call<'_> {
         }
         let limited = http_body_util::Limited::new(body, LARGEST);
         let collected = limited.collect().await.map_err(|error| {
-            classify_at(&*error, Stage::Exchange).or_else(|| http2::failure(&*error)).unwrap_or_else(|| {
-                Failure::new(Reason::ResponseTruncated, format!("the answer did not come to its end: {error}"))
+            classify_at(&*error, Stage::Exchange).or_else(|| http2::amid_an_answer(&*error)).unwrap_or_else(|| {
+                Failure::new(
+                    Reason::ResponseTruncated,
+                    format!("the answer did not come to its end: {}", http1::broken(&*error)),
+                )
             })
         })?;
         let trailers = collected.trailers().cloned().unwrap_or_default();
@@ -178,7 +181,8 @@ pub(super) fn serving(body: &[u8]) -> Result<ServingStatus, String> {
     if rest.len() != length {
         return Err(format!("the answer says that it has {length} bytes, and has {}", rest.len()));
     }
-    let message = HealthCheckResponse::decode(rest).map_err(|error| format!("the answer cannot be read: {error}"))?;
+    let message = HealthCheckResponse::decode(rest)
+        .map_err(|_| "its message is not that of a health service (grpc.health.v1)".to_owned())?;
     Ok(match message.status {
         1 => ServingStatus::Serving,
         2 => ServingStatus::NotServing,
@@ -189,10 +193,10 @@ pub(super) fn serving(body: &[u8]) -> Result<ServingStatus, String> {
 
 fn broken(error: &hyper::Error) -> Failure {
     classify_at(error, Stage::Exchange)
-        .or_else(|| http2::failure(error))
-        .unwrap_or_else(|| Failure::new(Reason::ProtocolError, format!("the server does not speak HTTP/2: {error}")))
+        .or_else(|| http2::instead_of_an_answer(error))
+        .unwrap_or_else(|| Failure::new(Reason::ProtocolError, "the server does not speak HTTP/2"))
 }
 
-fn internal(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Reason::Internal, format!("the exporter cannot make the call: {error}"))
+fn internal() -> Failure {
+    Failure::new(Reason::Internal, "the exporter cannot make a call to this address")
 }

@@ -17,9 +17,8 @@ use url::Url;
 use super::trace::{Dial, HopTrace};
 use crate::probe::ProberError;
 use crate::probe::address::Scope;
+use crate::probe::http1::MOST_HEADERS;
 
-/// Header lines of a response over HTTP/1. The parser makes room for all of them, so this is not the memory's limit.
-pub(super) const MOST_HEADERS: usize = 2000;
 /// Bytes of a response's header list over HTTP/2, as SETTINGS counts them.
 pub(super) const LARGEST_HEADER_LIST: u32 = 1 << 20;
 

@@ -2,20 +2,19 @@
 //!
 //! Choices where several reasons would do: a peer that closes before or within the head of its answer is
 //! `response_truncated`, one that resets before the head is `connect_reset`, and one that does either within the body is
-//! `response_truncated`. A reset HTTP/2 stream is `connect_reset`. A body that is not in the encoding that `compression`
+//! `response_truncated`. An error code of HTTP/2 is `protocol_error` before the head. A body that is not in the encoding that `compression`
 //! forces is `protocol_error`.
 
 use std::error::Error;
 use std::io;
 
 use super::body::{BodyError, Meter};
-use super::client::MOST_HEADERS;
 use super::decode::DecodeError;
 use super::http3::Broken;
 use super::trace::{Dial, HopTrace, Reached};
 use crate::observation::{Failure, Reason};
 use crate::probe::cause::chain;
-use crate::probe::{http2, tls};
+use crate::probe::{http1, http2, tls};
 
 /// Why no response came.
 pub(super) fn exchange(error: &reqwest::Error, hop: &HopTrace, peer: &str) -> Failure {
@@ -31,17 +30,18 @@ pub(super) fn exchange(error: &reqwest::Error, hop: &HopTrace, peer: &str) -> Fa
         Reached::Proxy => {
             let detail = match hop.marks().proxy_lookup {
                 Some(lookup) => lookup.sentence.into_string(),
-                None => explain(error),
+                None => refused_by_proxy(error),
             };
             Failure::new(Reason::ProxyError, format!("the proxy {peer} cannot be used: {detail}"))
         }
         // No socket was involved: a URL that the client refuses.
-        Reached::Connecting => {
-            Failure::new(Reason::Internal, format!("the request cannot be sent: {}", explain(error)))
-        }
+        Reached::Connecting => Failure::new(
+            Reason::Internal,
+            "the request cannot be sent: this exporter's client takes no such URL or headers",
+        ),
         Reached::Handshake => {
             hop.recorder.refusal().or_else(|| tls::classify_at(error, tls::Stage::Handshake)).unwrap_or_else(|| {
-                Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", explain(error)))
+                Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", http1::broken(error)))
             })
         }
         Reached::Request => request(error),
@@ -65,9 +65,12 @@ fn request(error: &reqwest::Error) -> Failure {
     {
         return failure;
     }
+    if let Some(failure) = http2::instead_of_an_answer(error) {
+        return failure;
+    }
     let hyper = chain(error).find_map(|cause| cause.downcast_ref::<hyper::Error>());
     if let Some(hyper) = hyper.filter(|error| error.is_parse()) {
-        return Failure::new(Reason::ProtocolError, unreadable(hyper));
+        return Failure::new(Reason::ProtocolError, http1::unreadable(hyper));
     }
     match io_errors(error).last().map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => {
@@ -82,26 +85,7 @@ fn request(error: &reqwest::Error) -> Failure {
     if hyper.is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed()) {
         return closed_early();
     }
-    if let Some(failure) = http2::failure(error) {
-        return failure;
-    }
-    Failure::new(Reason::ProtocolError, format!("the exchange failed: {}", explain(error)))
-}
-
-/// Why the head of an answer was not read. What is our limit is said to be.
-fn unreadable(error: &hyper::Error) -> String {
-    if error.is_parse_too_large() {
-        let most = format!("more than {MOST_HEADERS} header lines, or more than 400 KiB of them");
-        return format!(
-            "the head of the answer has {most}; that is the limit of this exporter, not a fault of the peer"
-        );
-    }
-    let text = error.to_string();
-    // The library has no type for this one. It is also what any other protocol looks like.
-    if text.contains("HTTP version") {
-        return "the answer begins with neither HTTP/1.0 nor HTTP/1.1, all that this exporter reads here".to_owned();
-    }
-    format!("the answer is not HTTP: {text}")
+    Failure::new(Reason::ProtocolError, format!("the exchange failed: {}", http1::broken(error)))
 }
 
 fn closed_early() -> Failure {
@@ -130,16 +114,14 @@ fn transport(error: &reqwest::Error, length: u64) -> Failure {
     }
     let malformed = io_errors(error)
         .last()
-        .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
-        && !chain(error).any(|cause| cause.is::<rustls::Error>());
-    if malformed {
-        return Failure::new(Reason::ProtocolError, format!("the body is malformed: {}", explain(error)));
+        .filter(|io| matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
+        .filter(|_| !chain(error).any(|cause| cause.is::<rustls::Error>()));
+    if let Some(io) = malformed {
+        return Failure::new(Reason::ProtocolError, format!("the body is malformed: {}", http1::bad_chunk(io)));
     }
-    let (reason, why) = match http2::failure(error) {
-        // We broke off, as over HTTP/1 at a chunk that is none.
-        Some(Failure { reason: Reason::ProtocolError, sentence }) => (Reason::ProtocolError, sentence.into_string()),
-        Some(failure) => (Reason::ResponseTruncated, failure.sentence.into_string()),
-        None => (Reason::ResponseTruncated, explain(error)),
+    let (reason, why) = match http2::amid_an_answer(error) {
+        Some(failure) => (failure.reason, failure.sentence.into_string()),
+        None => (Reason::ResponseTruncated, http1::broken(error)),
     };
     Failure::new(reason, format!("the answer broke off after {length} bytes of body: {why}"))
 }
@@ -148,18 +130,34 @@ fn io_errors<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a i
     chain(error).filter_map(|cause| cause.downcast_ref())
 }
 
-/// The causes in one line. reqwest's own text is left out: it holds the URL, and so maybe a secret.
-fn explain(error: &reqwest::Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for cause in chain(error).filter(|cause| !cause.is::<reqwest::Error>()) {
-        let text = cause.to_string();
-        // "client error (Connect)" tells a reader nothing that the next line does not.
-        if text.starts_with("client error") || texts.last().is_some_and(|last| last.contains(&text)) {
-            continue;
-        }
-        texts.push(text);
+/// Why a proxy made no connection. The library tells that in its text alone.
+fn refused_by_proxy(error: &reqwest::Error) -> String {
+    /// In part of RFC 1928.
+    const KNOWN: [(&str, &str); 16] = [
+        ("proxy authorization required", "it wants credentials (status 407)"),
+        ("proxy response headers too long", "its answer is longer than this exporter takes"),
+        ("tunnel error: unsuccessful", "it refused to connect (its status is not 200)"),
+        ("tunnel error: unexpected end of file", "it closed the connection instead of answering"),
+        ("general server failure", "it answered that it failed (SOCKS)"),
+        ("connection not allowed", "it answered that its rules do not allow this connection (SOCKS)"),
+        ("network unreachable", "it answered that the network cannot be reached (SOCKS)"),
+        ("host unreachable", "it answered that the host cannot be reached (SOCKS)"),
+        ("SOCKS error: connection refused", "it answered that the host refused the connection (SOCKS)"),
+        ("ttl expired", "it answered that the way to the host did not end (SOCKS, TTL expired)"),
+        ("command not supported", "it answered that it makes no such connections (SOCKS)"),
+        ("address type not supported", "it answered that it takes no such addresses (SOCKS)"),
+        ("user/pass authentication", "it takes no user name and password (SOCKS)"),
+        ("credentials not accepted", "it refused the credentials (SOCKS)"),
+        ("could not resolve", "the name of the target has no address to ask it for (SOCKS)"),
+        ("failed parsing server response", "what it answered is not SOCKS"),
+    ];
+    let texts: Vec<String> =
+        chain(error).filter(|cause| !cause.is::<reqwest::Error>()).map(ToString::to_string).collect();
+    let known = KNOWN.iter().find(|(part, _)| texts.iter().any(|text| text.contains(part)));
+    match known {
+        Some((_, words)) => (*words).to_owned(),
+        None => http1::broken(error),
     }
-    if texts.is_empty() { "the client refused it".to_owned() } else { texts.join(": ") }
 }
 
 #[cfg(test)]

@@ -33,10 +33,23 @@ pub(super) struct Next {
 /// A Location that leads nowhere.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(super) enum BadRedirect {
-    #[error("the Location is not a URL: {0}")]
+    #[error("the Location is not a URL: {}", why_no_url(*.0))]
     Location(url::ParseError),
     #[error("the Location has the scheme {0:?}")]
     Scheme(Box<str>),
+}
+
+#[allow(clippy::wildcard_enum_match_arm)] // the library may add to them
+fn why_no_url(error: url::ParseError) -> &'static str {
+    match error {
+        url::ParseError::EmptyHost => "it has no host",
+        url::ParseError::InvalidPort => "its port is no number from 0 to 65535",
+        url::ParseError::IdnaError | url::ParseError::InvalidDomainCharacter => "its host can be no name",
+        url::ParseError::InvalidIpv4Address => "its host is no IPv4 address",
+        url::ParseError::InvalidIpv6Address => "its host is no IPv6 address",
+        url::ParseError::Overflow => "it is too long",
+        _ => "it leads nowhere",
+    }
 }
 
 /// `None`: the response is not a redirect (a 3xx without Location is an answer like any other).

@@ -164,8 +164,9 @@ impl<'a> Run<'a> {
                 wire.put_stream(Box::new(stream));
                 Ok(())
             }
-            Err(error) => Err(classify_at(&error, Stage::Handshake)
-                .unwrap_or_else(|| Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {error}")))),
+            Err(error) => Err(classify_at(&error, Stage::Handshake).unwrap_or_else(|| {
+                Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", tls::io_text(&error)))
+            })),
         }
     }
 
@@ -242,6 +243,12 @@ impl<'a> Run<'a> {
                     let sentence = format!("step {number}: the peer sent a line longer than {} bytes", Wire::MAX_LINE);
                     return Err(Failure::new(Reason::ExpectMismatch, sentence));
                 }
+                Err(error) if wire.lines() > 0 && !is_ours(&error) => {
+                    let pattern = pattern.as_str();
+                    let sentence =
+                        format!("step {number}: no line matched {pattern:?} before the peer broke off{}", wire.said());
+                    return Err(Failure::new(Reason::ExpectMismatch, sentence));
+                }
                 Err(error) => {
                     let mut failure = broken(number, "reading from the peer", &error);
                     if let Some(remark) = wire.began_with_tls() {
@@ -313,14 +320,36 @@ impl<'a> Run<'a> {
                 format!("step {step}: the peer did not take what was sent {within}"),
             ),
             Doing::Expecting { step } => match &self.wire {
-                Some(wire) if wire.has_received() => Failure::new(
-                    Reason::ResponseTimeout,
-                    format!("step {step}: the peer answered, but not as expected {within}{}", wire.said()),
-                ),
+                Some(wire) if wire.has_received() => self.unexpected(step, wire, &within),
                 Some(_) | None => {
                     Failure::new(Reason::RequestTimeout, format!("step {step}: nothing came from the peer {within}"))
                 }
             },
+        }
+    }
+
+    /// The peer said something, and went on to be waited for: as in the incumbent, a later line may be the one.
+    fn unexpected(&self, step: usize, wire: &Wire, within: &str) -> Failure {
+        let said = wire.said();
+        let expect = step.checked_sub(1).and_then(|index| self.prober.settings.steps.get(index)?.expect.as_ref());
+        match expect {
+            Some(Expect::Line(pattern)) if wire.lines() > 0 => {
+                let sentence = format!("step {step}: no line matched {:?} {within}{said}", pattern.as_str());
+                Failure::new(Reason::ExpectMismatch, sentence)
+            }
+            Some(Expect::Line(pattern)) if !pattern.can_match_after(wire.unfinished()) => {
+                let sentence =
+                    format!("step {step}: the peer began a line that cannot match {:?}{said}", pattern.as_str());
+                Failure::new(Reason::ExpectMismatch, sentence)
+            }
+            Some(Expect::Line(_)) => {
+                let sentence = format!("step {step}: the peer began a line, and did not end it {within}{said}");
+                Failure::new(Reason::ResponseTimeout, sentence)
+            }
+            Some(Expect::Bytes(_)) | None => {
+                let sentence = format!("step {step}: the peer sent a part of the expected bytes {within}{said}");
+                Failure::new(Reason::ResponseTimeout, sentence)
+            }
         }
     }
 
@@ -352,10 +381,15 @@ async fn connect_unix(path: &Path) -> Result<UnixStream, Failure> {
     })
 }
 
+/// Whether the error says nothing about the peer.
+fn is_ours(error: &io::Error) -> bool {
+    classify_at(error, Stage::Exchange).is_some_and(|failure| failure.reason == Reason::Internal)
+}
+
 /// A read or a write that failed. A peer that is gone is a reset, whichever way we noticed.
 fn broken(step: usize, what: &str, error: &io::Error) -> Failure {
     let failure =
-        classify_at(error, Stage::Exchange).unwrap_or_else(|| Failure::new(Reason::ConnectReset, error.to_string()));
+        classify_at(error, Stage::Exchange).unwrap_or_else(|| Failure::new(Reason::ConnectReset, tls::io_text(error)));
     let reason = if error.kind() == ErrorKind::UnexpectedEof { Reason::ConnectReset } else { failure.reason };
     Failure::new(reason, format!("step {step}: {what} failed: {}", failure.sentence))
 }

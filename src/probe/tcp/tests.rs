@@ -318,13 +318,51 @@ async fn a_silent_peer_and_one_that_says_other_things_time_out_differently() {
     assert_eq!(reason(&observation), Some(Reason::RequestTimeout));
     assert_eq!(detail(&observation).failed_regex, Some(false), "as the incumbent: only when the peer closed");
     let observation = run(dialogue([expect("^220 ")]), saying(b"wait\r\n").await, SHORT).await;
-    assert_eq!(reason(&observation), Some(Reason::ResponseTimeout));
-    assert!(sentence(&observation).contains("\"wait\""), "{observation:?}");
+    assert_eq!(reason(&observation), Some(Reason::ExpectMismatch));
+    assert_eq!(sentence(&observation), "step 1: no line matched \"^220 \" within 1s; it said \"wait\"");
+    assert_eq!(detail(&observation).failed_regex, Some(false), "as the incumbent: only when the peer closed");
     // What came for an earlier step does not count for a later one.
     let steps = [expect("^220 ").then_send("PASS hunter2"), expect("^250 ")];
     let observation = run(dialogue(steps), saying(b"220 hello\n").await, SHORT).await;
     assert_eq!(reason(&observation), Some(Reason::RequestTimeout));
     assert!(sentence(&observation).starts_with("step 2: "), "{observation:?}");
+}
+
+#[tokio::test]
+async fn a_line_without_an_end_is_a_mismatch_once_it_can_no_longer_match() {
+    for (said, wanted) in [
+        (&b"554 go away"[..], Reason::ExpectMismatch),
+        (b"\x4a\x00\x00\x00\x0a8.0.36\x00", Reason::ExpectMismatch),
+        (b"554-no\r\n22", Reason::ExpectMismatch),
+        (b"22", Reason::ResponseTimeout),
+        (b"220 hel", Reason::ResponseTimeout),
+    ] {
+        let observation = run(dialogue([expect("^220 ")]), saying(said).await, SHORT).await;
+        assert_eq!(reason(&observation), Some(wanted), "{said:?}: {observation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_later_line_still_counts_and_what_is_shown_is_of_the_step_that_fails() {
+    let observation = run(dialogue([expect("^220 ")]), saying(b"554 wait\r\n220 ready\r\n").await, AMPLE).await;
+    assert!(observation.outcome.is_up(), "{observation:?}");
+    let steps = [expect("^220 "), expect("^250 ")];
+    let observation = run(dialogue(steps), saying(b"220 hello\r\n550 no\r\n").await, SHORT).await;
+    assert_eq!(sentence(&observation), "step 2: no line matched \"^250 \" within 1s; it said \"550 no\"");
+}
+
+#[tokio::test]
+async fn a_mismatch_that_a_reset_follows_is_a_mismatch() {
+    // Closed with what we sent unread, which the kernel makes a reset of.
+    let address = peer(|mut socket| async move {
+        let _ = socket.write_all(b"220 hello\r\n554 go away\r\n").await;
+        socket.readable().await.unwrap();
+    })
+    .await;
+    let steps = [expect("^220 ").then_send("EHLO x"), expect("^250 ")];
+    let observation = run(dialogue(steps), address, AMPLE).await;
+    assert_eq!(reason(&observation), Some(Reason::ExpectMismatch), "{observation:?}");
+    assert!(sentence(&observation).ends_with("; it said \"554 go away\""), "{observation:?}");
 }
 
 #[tokio::test]

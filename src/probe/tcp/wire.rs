@@ -17,6 +17,12 @@ pub(super) struct Wire {
     ended: bool,
     /// Whether anything came since the step began.
     received: bool,
+    /// Whole lines of this step.
+    lines: usize,
+    /// Bytes received.
+    total: usize,
+    /// How many of them came before this step's.
+    before: usize,
     /// The first bytes received.
     excerpt: Vec<u8>,
     keep_excerpt: bool,
@@ -48,6 +54,9 @@ impl Wire {
             line: 0..0,
             ended: false,
             received: false,
+            lines: 0,
+            total: 0,
+            before: 0,
             excerpt: Vec::new(),
             keep_excerpt,
         }
@@ -73,6 +82,19 @@ impl Wire {
     pub(super) fn begin_step(&mut self) {
         // What was read ahead counts as this step's.
         self.received = self.buffered() > 0;
+        self.lines = 0;
+        self.before = self.total - self.buffered();
+    }
+
+    /// How many whole lines this step has read.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// What came of a line that has not ended.
+    pub(super) fn unfinished(&self) -> &[u8] {
+        let line = &self.buffer[self.start..];
+        line.strip_suffix(b"\r").unwrap_or(line)
     }
 
     pub(super) fn has_received(&self) -> bool {
@@ -102,6 +124,7 @@ impl Wire {
                     self.line.end -= 1;
                 }
                 self.start = end + 1;
+                self.lines += 1;
                 return Ok(Received::Whole);
             }
             if self.buffered() > Self::MAX_LINE {
@@ -116,6 +139,7 @@ impl Wire {
                     self.line.end -= 1;
                 }
                 self.start = self.buffer.len();
+                self.lines += 1;
                 return Ok(Received::Whole);
             }
             let unread = self.buffered();
@@ -159,6 +183,7 @@ impl Wire {
             Ok(0) => self.ended = true,
             Ok(count) => {
                 self.received = true;
+                self.total += count;
                 if self.keep_excerpt {
                     let wanted = Self::EXCERPT.saturating_sub(self.excerpt.len()).min(count);
                     self.excerpt.extend_from_slice(&self.buffer[before..before + wanted]);
@@ -177,16 +202,17 @@ impl Wire {
         tls.then_some("; it answered in TLS: set tls: true")
     }
 
-    /// `; it said "..."`, for the end of a sentence; empty when nothing was kept.
+    /// `; it said "..."`, the first line of this step, for the end of a sentence; empty when nothing was kept.
     pub(super) fn said(&self) -> String {
         const SHOWN: usize = 80;
-        if self.excerpt.is_empty() {
-            return String::new();
-        }
         if let Some(remark) = self.began_with_tls() {
             return remark.to_owned();
         }
-        let first = self.excerpt.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let said = self.excerpt.get(self.before..).unwrap_or_default();
+        if said.is_empty() {
+            return String::new();
+        }
+        let first = said.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let first = first.strip_suffix(b"\r").unwrap_or(first);
         let more = if first.len() > SHOWN { "..." } else { "" };
         format!("; it said {:?}{more}", String::from_utf8_lossy(&first[..first.len().min(SHOWN)]))

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use super::verifier::Refusal;
+use super::words;
 use crate::observation::{Failure, Reason};
 
 /// What was going on when an error came up. Some errors mean different things at different times.
@@ -145,6 +146,10 @@ fn is_no_route(error: &io::Error) -> bool {
 
 /// The system's words without Rust's "(os error N)", in lower case as the rest of a sentence.
 pub(crate) fn io_text(error: &io::Error) -> String {
+    if error.raw_os_error().is_none() {
+        // What a library made up: its kind is a word of the standard's, its text is the library's.
+        return error.kind().to_string();
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();
@@ -167,7 +172,7 @@ fn classify_tls(error: &rustls::Error, stage: Stage) -> Failure {
         Tls::InvalidCertificate(certificate) => classify_certificate(certificate),
         Tls::AlertReceived(alert) => classify_alert(*alert),
         Tls::FailedToGetCurrentTime | Tls::FailedToGetRandomBytes => {
-            Failure::new(Reason::Internal, format!("TLS cannot run: {error}"))
+            Failure::new(Reason::Internal, "TLS cannot run: this host gives no time or no random numbers")
         }
         Tls::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => Failure::new(
             Reason::TlsHandshake,
@@ -189,9 +194,9 @@ fn classify_tls(error: &rustls::Error, stage: Stage) -> Failure {
             Failure::new(Reason::TlsHandshake, "the peer does not speak TLS on this port".to_owned())
         }
         _ if stage == Stage::Exchange => {
-            Failure::new(Reason::ProtocolError, format!("the TLS connection broke: {error}"))
+            Failure::new(Reason::ProtocolError, format!("the TLS connection broke: {}", words::of(error)))
         }
-        _ => Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {error}")),
+        _ => Failure::new(Reason::TlsHandshake, format!("the TLS handshake failed: {}", words::of(error))),
     }
 }
 
@@ -243,7 +248,7 @@ fn classify_certificate(error: &CertificateError) -> Failure {
         Bad::Revoked => Reason::TlsRevoked,
         _ => Reason::TlsUntrusted,
     };
-    Failure::new(reason, format!("the server's certificate was refused: {error}"))
+    Failure::new(reason, format!("the server's certificate was refused: {}", words::of_certificate(error)))
 }
 
 #[cfg(test)]
@@ -367,6 +372,6 @@ mod tests {
     #[test]
     fn system_errors_read_as_part_of_a_sentence() {
         assert_eq!(io_text(&io::Error::from_raw_os_error(111)), "connection refused");
-        assert_eq!(io_text(&io::Error::other("TLS is odd")), "TLS is odd");
+        assert_eq!(io_text(&io::Error::other("a library's words")), "other error");
     }
 }

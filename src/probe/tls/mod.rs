@@ -19,6 +19,7 @@ mod small_pss;
 #[cfg(test)]
 mod tests;
 mod verifier;
+mod words;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -74,9 +75,9 @@ pub enum Alpn {
 pub enum TlsSetupError {
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
-    #[error("trusted certificate {index} of the CA file cannot be used: {error}")]
+    #[error("trusted certificate {index} of the CA file cannot be used: {}", words::of_chain(.error))]
     Root { index: usize, error: webpki::Error },
-    #[error("revocation list {index} cannot be read: {error}")]
+    #[error("revocation list {index} cannot be read: {}", words::of_chain(.error))]
     Crl { index: usize, error: webpki::Error },
     #[error("min_version is above max_version, so no TLS version is left")]
     NoVersion,

@@ -29,6 +29,7 @@ use super::name::to_text;
 use super::recorder::Recorder;
 use super::roots::Roots;
 use super::signature::{self, Signature};
+use super::words;
 use crate::observation::{Certificate, Chain, Failure, Reason};
 
 /// Paths beyond this number add nothing to the verdict; cross-signed webs of authorities have a handful.
@@ -349,7 +350,7 @@ fn unreadable(chain: &Chain, error: &webpki::Error) -> Failure {
             "the certificate {} has an extension that is critical and not known here, so it cannot be trusted",
             quoted(subject)
         ),
-        other => format!("the server's certificate cannot be read: {other}"),
+        other => format!("the server's certificate cannot be read: {}", words::of_chain(other)),
     };
     Failure::new(Reason::TlsUntrusted, sentence)
 }
@@ -434,7 +435,7 @@ fn untrusted(shown: &Shown<'_>, roots: &Roots, now: i64, error: &webpki::Error) 
         ),
         other => Failure::new(
             Reason::TlsUntrusted,
-            format!("the certificate {} cannot be trusted: {other}", quoted(subject)),
+            format!("the certificate {} cannot be trusted: {}", quoted(subject), words::of_chain(other)),
         ),
     }
 }
@@ -462,7 +463,7 @@ fn wrong_name(chain: &Chain, wanted: &ServerName<'_>, error: &webpki::Error) -> 
             let more = if context.presented.len() > NAMED { " and others" } else { "" };
             format!("the certificate is for {}{more}, not for {wanted}", names.join(", "))
         }
-        other => format!("the names of the certificate {} cannot be read: {other}", quoted(subject)),
+        _ => format!("the names of the certificate {} cannot be read", quoted(subject)),
     };
     Failure::new(Reason::TlsNameMismatch, sentence)
 }

@@ -5,7 +5,7 @@ use http::header::HOST;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
@@ -65,9 +65,8 @@ impl<'a> Talk<'a> {
     }
 
     async fn open(&mut self, stream: Box<dyn Transport>, url: &Url) -> Result<Socket, Failure> {
-        let internal =
-            |error: &Error| Failure::new(Reason::Internal, format!("the exporter cannot make the request: {error}"));
-        let mut request = url.as_str().into_client_request().map_err(|error| internal(&error))?;
+        let internal = || Failure::new(Reason::Internal, "the exporter cannot make a request of this URL");
+        let mut request = url.as_str().into_client_request().map_err(|_| internal())?;
         let headers = request.headers_mut();
         for name in self.settings.headers.keys() {
             if name != HOST {
@@ -215,6 +214,51 @@ fn broken(what: &str, error: &Error) -> Failure {
     let reason = failure.as_ref().map_or(Reason::ProtocolError, |failure| failure.reason);
     // An end in the middle of a frame or of the handshake.
     let reason = if reason == Reason::ResponseTruncated { Reason::ConnectReset } else { reason };
-    let text = failure.map_or_else(|| error.to_string().to_lowercase().into(), |failure| failure.sentence);
+    let text = failure.map_or_else(|| words(error).into(), |failure| failure.sentence);
     Failure::new(reason, format!("{what} failed: {text}"))
+}
+
+/// What the peer did, in words of ours.
+#[allow(clippy::wildcard_enum_match_arm)] // the rest is not of the peer's making
+fn words(error: &Error) -> &'static str {
+    match error {
+        Error::ConnectionClosed | Error::AlreadyClosed => "the peer closed the WebSocket",
+        Error::Capacity(_) => "the message is larger than 4 MiB, the limit of this exporter",
+        Error::Utf8(_) => "a text message is not UTF-8",
+        Error::Protocol(what) => broken_rule(what),
+        Error::HttpFormat(_) => "the answer is not HTTP",
+        _ => "the connection cannot be used",
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm)] // the rest is what servers look for in clients
+fn broken_rule(what: &ProtocolError) -> &'static str {
+    match what {
+        ProtocolError::WrongHttpVersion => "the answer is not HTTP/1.1",
+        ProtocolError::MissingConnectionUpgradeHeader => "the answer has no \"Connection: Upgrade\"",
+        ProtocolError::MissingUpgradeWebSocketHeader => "the answer has no \"Upgrade: websocket\"",
+        ProtocolError::SecWebSocketAcceptKeyMismatch => "the Sec-WebSocket-Accept of the answer is missing or wrong",
+        ProtocolError::SecWebSocketSubProtocolError(_) => {
+            "the answer has a Sec-WebSocket-Protocol that was not asked for"
+        }
+        ProtocolError::HandshakeIncomplete => "the peer closed the connection before its answer was whole",
+        ProtocolError::HttparseError(_) | ProtocolError::InvalidHeader(_) => "the head of the answer is not HTTP",
+        ProtocolError::ReceivedAfterClosing => "the peer sent more after it had closed the WebSocket",
+        ProtocolError::NonZeroReservedBits => {
+            "a frame has bits set that are reserved (compression was not agreed upon)"
+        }
+        ProtocolError::MaskedFrameFromServer => "a frame is masked, which those of servers must not be",
+        ProtocolError::FragmentedControlFrame | ProtocolError::ControlFrameTooBig => {
+            "a control frame is longer than 125 bytes, or in pieces"
+        }
+        ProtocolError::UnknownControlFrameType(_)
+        | ProtocolError::UnknownDataFrameType(_)
+        | ProtocolError::InvalidOpcode(_) => "a frame has an opcode that does not exist",
+        ProtocolError::UnexpectedContinueFrame | ProtocolError::ExpectedFragment(_) => {
+            "the pieces of a message are out of order"
+        }
+        ProtocolError::ResetWithoutClosingHandshake => "the peer closed the connection without closing the WebSocket",
+        ProtocolError::InvalidCloseSequence => "the frame that closes the WebSocket is malformed",
+        _ => "the peer broke a rule of WebSocket",
+    }
 }

@@ -88,7 +88,7 @@ impl Quic {
         let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let connecting = endpoint
             .connect_with(self.config.clone(), to, name)
-            .map_err(|error| Failure::new(Reason::Internal, format!("cannot begin a QUIC connection: {error}")))?;
+            .map_err(|_| Failure::new(Reason::Internal, "the exporter cannot begin a QUIC connection to this host"))?;
         let connected = drive.along(&fault, connecting).await;
         let connection = match connected {
             Ok(Ok(connection)) => connection,
@@ -163,7 +163,7 @@ impl Quic {
         response = reqwest::ResponseBuilderExt::url(response, url);
         let mut response = response
             .body(reqwest::Body::wrap(answer))
-            .map_err(|error| Failure::new(Reason::ProtocolError, format!("the head cannot be used: {error}")))?;
+            .map_err(|_| Failure::new(Reason::ProtocolError, "the head of the answer cannot be used"))?;
         *response.headers_mut() = parts.headers;
         Ok(response.into())
     }
@@ -171,7 +171,9 @@ impl Quic {
 
 /// A request as HTTP/3 has it: a name in `:authority` instead of Host, and no headers of the connection (RFC 9114, 4.2).
 fn request(method: http::Method, url: &Url, mut headers: HeaderMap, length: usize) -> Result<Request<()>, Failure> {
-    let unfit = |error: http::Error| Failure::new(Reason::Internal, format!("the request cannot be sent: {error}"));
+    let unfit = |_: http::Error| {
+        Failure::new(Reason::Internal, "the request cannot be sent: HTTP/3 takes no such URL or headers")
+    };
     let natural = match url.port() {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
         None => url.host_str().unwrap_or_default().to_owned(),

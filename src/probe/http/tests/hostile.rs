@@ -224,7 +224,7 @@ fn over_http2() -> Vec<Flood> {
             ByItself,
             Reason::ProtocolError,
         ),
-        flood("RST_STREAM", begun(&[]), frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), ByItself, Reason::ConnectReset),
+        flood("RST_STREAM", begun(&[]), frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), ByItself, Reason::ProtocolError),
         flood(
             "RST_STREAM of others",
             begun(&[]),
@@ -239,7 +239,7 @@ fn over_http2() -> Vec<Flood> {
             ByItself,
             Reason::ProtocolError,
         ),
-        flood("GOAWAY", begun(&[]), frame(GOAWAY, 0, 0, &[0; 8]), ByItself, Reason::ConnectReset),
+        flood("GOAWAY", begun(&[]), frame(GOAWAY, 0, 0, &[0; 8]), ByItself, Reason::ProtocolError),
         flood("DATA without a head", begun(&[]), frame(DATA, 0, 1, b"x"), ByItself, Reason::ProtocolError),
         flood("empty DATA", begun(&[&ok]), frame(DATA, 0, 1, &[]), ByItself, Reason::ProtocolError),
         flood("DATA", begun(&[&ok]), frame(DATA, 0, 1, &[b'x'; 4096]), ByItself, Reason::ProtocolError),

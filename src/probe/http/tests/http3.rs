@@ -221,8 +221,8 @@ async fn what_a_peer_does_instead_of_answering_has_its_reason() {
     let authority = Authority::new();
     let tls = authority.server(&["127.0.0.1"]);
     for (then, wanted, words) in [
-        (Then::ResetStream(0x10c), Reason::ConnectReset, "H3_REQUEST_CANCELLED"),
-        (Then::Close(0x102), Reason::ConnectReset, "H3_INTERNAL_ERROR"),
+        (Then::ResetStream(0x10c), Reason::ProtocolError, "H3_REQUEST_CANCELLED"),
+        (Then::Close(0x102), Reason::ProtocolError, "H3_INTERNAL_ERROR"),
         (Then::CloseAmid(0x102), Reason::ResponseTruncated, "so long"),
         (Then::Idle, Reason::RequestTimeout, "idle timeout"),
         (Then::End, Reason::ResponseTruncated, "before the head"),

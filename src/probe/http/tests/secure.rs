@@ -310,7 +310,7 @@ async fn http2_failures_have_reasons_too() {
     const NONSENSE: &[u8] = b"\0\0\x04\0\0\0\0\0\x63half";
     let authority = Authority::new();
     for (frames, wanted) in [
-        (RESET, Reason::ConnectReset),
+        (RESET, Reason::ProtocolError),
         (HEAD_AND_RESET, Reason::ResponseTruncated),
         (HEAD_AND_HALF, Reason::ResponseTruncated),
         (NONSENSE, Reason::ProtocolError),
@@ -331,11 +331,11 @@ async fn http2_errors_are_told_by_their_names() {
     for (frames, wanted) in [
         (REFUSED, "the peer reset the request (RST_STREAM REFUSED_STREAM)"),
         (GOAWAY, "(GOAWAY NO_ERROR); it may be restarting"),
-        (CALM, "(GOAWAY ENHANCE_YOUR_CALM: too_many)"),
+        (CALM, "(GOAWAY ENHANCE_YOUR_CALM, saying \"too_many\")"),
     ] {
         let address = http2_frames(&authority, frames).await;
         let observation = probe(trusting(&authority), &format!("https://{address}/")).await;
-        assert_eq!(reason(&observation), Some(Reason::ConnectReset), "{observation:?}");
+        assert_eq!(reason(&observation), Some(Reason::ProtocolError), "{observation:?}");
         let sentence = &observation.outcome.failure().unwrap().sentence;
         assert!(sentence.contains(wanted), "{sentence}");
     }

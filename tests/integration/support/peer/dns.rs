@@ -44,6 +44,11 @@ impl Zone {
         self
     }
 
+    pub(crate) fn refused(mut self, name: &str) -> Self {
+        self.0.insert(name.to_owned(), Says::Code(5));
+        self
+    }
+
     pub(crate) fn silent(mut self, name: &str) -> Self {
         self.0.insert(name.to_owned(), Says::Nothing);
         self
