@@ -1,5 +1,6 @@
 //! Settings of the gRPC prober: the incumbent's `grpc` block, resolved.
 
+use super::trace_context::TraceContext;
 use super::{DnsServers, IpPreference, TlsSettings};
 
 #[derive(Clone, Debug)]
@@ -11,4 +12,6 @@ pub struct GrpcSettings {
     pub tls: Option<TlsSettings>,
     pub ip: IpPreference,
     pub dns_servers: DnsServers,
+    /// The server is told a trace id.
+    pub trace_context: Option<TraceContext>,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::trace_context::TraceContext;
 use super::{CelRule, DnsServers, IpPreference, Pattern, Secret, TlsSettings, ZonedUrl};
 
 /// Whether `text`, from which `url` was read, has the port of the URL's scheme in it; the URL has dropped it as the
@@ -53,6 +54,8 @@ pub struct HttpSettings {
     pub auth: Option<HttpAuth>,
     pub proxy: ProxySettings,
     pub tls: TlsSettings,
+    /// The server is told a trace id.
+    pub trace_context: Option<TraceContext>,
     /// Keep the first 1 KiB of the body as evidence.
     pub keep_excerpt: bool,
 }

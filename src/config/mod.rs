@@ -51,6 +51,7 @@ pub mod tcp;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+pub mod trace_context;
 mod units;
 pub mod unix;
 pub mod value;
@@ -85,6 +86,7 @@ pub(crate) use resolve::authority as host_in_ascii;
 pub use shared_cause::SharedCauseSettings;
 pub use tcp::TcpSettings;
 pub use tls::TlsSettings;
+pub use trace_context::TraceUrl;
 pub(crate) use units::{parse_duration, parse_integer, show_duration};
 pub use unix::UnixSettings;
 pub use value::{Cadence, Confirm, LabelSet, Secret, TargetName};
@@ -178,6 +180,8 @@ pub struct Config {
     pub anchors: Vec<Anchor>,
     /// When targets that fail together are said to share a cause.
     pub shared_cause: SharedCauseSettings,
+    /// Where traces are to be seen.
+    pub trace_url: Option<Arc<TraceUrl>>,
     /// What `/config` shows: the effective YAML, secrets masked; then each target file as a document of its own.
     pub masked_yaml: String,
     /// Files that the config named (target files, CA files, secrets), for the watcher. Not the main file.

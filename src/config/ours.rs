@@ -5,8 +5,13 @@ use super::node::Node;
 
 /// Keys of a module that are ours: of the module itself, then by block.
 const OF_MODULES: [&str; 1] = ["dns_servers"];
-const OF_BLOCKS: [(&str, &[&str]); 3] =
-    [("http", &["decode_charset"]), ("dns", &["edns_udp_size"]), ("icmp", &["packets", "packet_interval", "max_loss"])];
+const OF_BLOCKS: [(&str, &[&str]); 5] = [
+    ("http", &["decode_charset", "trace_context"]),
+    ("dns", &["edns_udp_size"]),
+    ("icmp", &["packets", "packet_interval", "max_loss"]),
+    ("grpc", &["trace_context"]),
+    ("websocket", &["trace_context"]),
+];
 /// And of every `tls_config`, wherever it stands.
 const OF_TLS: [&str; 1] = ["crl_file"];
 
@@ -64,6 +69,10 @@ mod tests {
             ("modules: {m: {prober: http, dns_servers: []}}", true),
             ("modules: {m: {prober: http, http: {decode_charset: false}}}", true),
             ("modules: {m: {prober: dns, dns: {edns_udp_size: 1232}}}", true),
+            ("modules: {m: {prober: http, http: {trace_context: true}}}", true),
+            ("modules: {m: {prober: grpc, grpc: {trace_context: {sampled: false}}}}", true),
+            ("modules: {m: {prober: websocket, websocket: {trace_context: true}}}", true),
+            ("modules: {m: {prober: tcp, tcp: {trace_context: true}}}", false),
             ("modules: {m: {prober: icmp, icmp: {max_loss: 0.5}}}", true),
             ("modules: {m: {prober: tcp, tcp: {tls_config: {crl_file: a}}}}", true),
             ("modules: {m: {prober: http, http: {oauth2: {tls_config: {crl_file: a}}}}}", true),

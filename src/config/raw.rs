@@ -49,6 +49,10 @@ impl<'de> Deserialize<'de> for BytesText {
     }
 }
 
+/// Written as `true`, as `false`, or as the mapping that says more; `shape` reads the former as `{enabled: true}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct SwitchOr<T>(pub(super) T);
+
 /// A mapping with free keys, in the order of the file.
 #[derive(Debug)]
 pub(super) struct Entries<T>(pub(super) Vec<(String, T)>);
@@ -147,6 +151,7 @@ pub(super) struct RawGlobal {
     pub(super) diagnose: Option<bool>,
     pub(super) path: Option<RawPath>,
     pub(super) shared_cause: Option<RawSharedCause>,
+    pub(super) trace_url: Option<String>,
     /// Names and mappings, so it is read from the tree; in a target and a group too.
     #[serde(rename = "depends_on")]
     pub(super) _depends_on: Option<IgnoredAny>,
@@ -293,6 +298,15 @@ pub(super) struct RawHttp {
     pub(super) proxy_from_environment: Option<bool>,
     pub(super) proxy_connect_header: Option<Entries<Vec<SecretText>>>,
     pub(super) tls_config: Option<RawTls>,
+    /// Ours; in the blocks of grpc and websocket too.
+    pub(super) trace_context: Option<SwitchOr<RawTraceContext>>,
+}
+
+/// Ours.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawTraceContext {
+    pub(super) enabled: Option<bool>,
+    pub(super) sampled: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -449,6 +463,7 @@ pub(super) struct RawGrpc {
     pub(super) tls: Option<bool>,
     pub(super) tls_config: Option<RawTls>,
     pub(super) metadata: Option<Entries<Vec<SecretText>>>,
+    pub(super) trace_context: Option<SwitchOr<RawTraceContext>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -465,6 +480,7 @@ pub(super) struct RawWebsocket {
     pub(super) http_config: Option<RawHttpClient>,
     pub(super) headers: Option<Entries<RawHeaderValues>>,
     pub(super) query_response: Option<Vec<RawStep>>,
+    pub(super) trace_context: Option<SwitchOr<RawTraceContext>>,
 }
 
 /// The incumbent's HTTP client block where it stands alone.
@@ -568,6 +584,7 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawNotice::deserialize(Fields(&mut keys));
     let _ = RawTargetGroup::deserialize(Fields(&mut keys));
     let _ = RawHttp::deserialize(Fields(&mut keys));
+    let _ = RawTraceContext::deserialize(Fields(&mut keys));
     let _ = RawHeaderMatch::deserialize(Fields(&mut keys));
     let _ = RawTcp::deserialize(Fields(&mut keys));
     let _ = RawStep::deserialize(Fields(&mut keys));

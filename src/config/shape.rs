@@ -140,6 +140,21 @@ impl Shape<'_, '_> {
     }
 }
 
+impl Shape<'_, '_> {
+    /// YAML 1.1, as the incumbent's parser has it where a boolean is wanted.
+    fn boolean(&self) -> Option<bool> {
+        match self.node {
+            Node::Bool(value) => Some(*value),
+            Node::Text(text) => match text.as_str() {
+                "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+                "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+                _ => None,
+            },
+            Node::Null | Node::Int(_) | Node::Float(..) | Node::Binary(_) | Node::List(_) | Node::Map(_) => None,
+        }
+    }
+}
+
 impl<'de> Deserializer<'de> for Shape<'_, '_> {
     type Error = ShapeError;
 
@@ -171,17 +186,9 @@ impl<'de> Deserializer<'de> for Shape<'_, '_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        match self.node {
-            Node::Bool(value) => visitor.visit_bool(*value),
-            // YAML 1.1, as the incumbent's parser has it where a boolean is wanted.
-            Node::Text(text) => match text.as_str() {
-                "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => visitor.visit_bool(true),
-                "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => visitor.visit_bool(false),
-                _ => Err(self.mismatch("true or false")),
-            },
-            Node::Null | Node::Int(_) | Node::Float(..) | Node::Binary(_) | Node::List(_) | Node::Map(_) => {
-                Err(self.mismatch("true or false"))
-            }
+        match self.boolean() {
+            Some(value) => visitor.visit_bool(value),
+            None => Err(self.mismatch("true or false")),
         }
     }
 
@@ -313,6 +320,15 @@ impl<'de> Deserializer<'de> for Shape<'_, '_> {
             }
         } else if name == "SecretText" {
             self.secret = true;
+        } else if name == "SwitchOr" {
+            return match (self.node, self.boolean()) {
+                (_, Some(on)) => {
+                    let settings = Node::Map(vec![("enabled".to_owned(), Node::Bool(on))]);
+                    visitor.visit_newtype_struct(Shape { node: &settings, ..self })
+                }
+                (Node::Map(_), None) => visitor.visit_newtype_struct(self),
+                (_, None) => Err(self.mismatch("true, false or a mapping")),
+            };
         } else if matches!(name, "WholePart" | "StatusText")
             && let Node::Float(value, _) = self.node
             && value.is_finite()

@@ -257,6 +257,34 @@ targets:
 }
 
 #[test]
+fn a_trace_is_told_where_that_is_wanted() {
+    let config = config(
+        "global: {trace_url: 'https://tempo.example/{trace_id}'}
+modules:
+  on: {prober: http, http: {trace_context: true}}
+  unsampled: {prober: http, http: {trace_context: {sampled: false}}}
+  disabled: {prober: http, http: {trace_context: {enabled: false, sampled: true}}}
+  plain: {prober: http}
+targets:
+  - {name: a, target: 'http://a/', module: on}
+  - {name: b, target: 'http://a/', module: on, http: {trace_context: {sampled: false}}}
+  - {name: c, target: 'http://a/', module: on, http: {trace_context: off}}
+  - {name: d, target: 'http://a/', module: unsampled}
+  - {name: e, target: 'http://a/', module: unsampled, http: {trace_context: yes}}
+  - {name: f, target: 'http://a/', module: disabled}
+  - {name: g, target: 'http://a/', module: plain, http: {trace_context: {}}}
+  - {name: h, target: 'http://a/', module: plain}
+",
+    )
+    .unwrap();
+    let sampled: Vec<_> =
+        config.targets.iter().map(|target| http_settings(target).trace_context.map(|trace| trace.sampled)).collect();
+    // What a target writes takes the place of a switch, and `yes` that of a mapping.
+    assert_eq!(sampled, [Some(true), Some(false), None, Some(false), Some(true), None, Some(true), None]);
+    assert_eq!(config.trace_url.unwrap().to_string(), "https://tempo.example/{trace_id}");
+}
+
+#[test]
 fn a_fingerprint_changes_exactly_with_what_decides() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");

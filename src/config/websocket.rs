@@ -1,6 +1,7 @@
 //! Settings of the WebSocket prober: the incumbent's `websocket` block, resolved.
 
 use super::tcp::Step;
+use super::trace_context::TraceContext;
 use super::{DnsServers, IpPreference, TlsSettings};
 
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct WebsocketSettings {
     pub tls: TlsSettings,
     pub ip: IpPreference,
     pub dns_servers: DnsServers,
+    /// The server is told a trace id.
+    pub trace_context: Option<TraceContext>,
     /// Keep the first 1 KiB received as evidence.
     pub keep_excerpt: bool,
 }

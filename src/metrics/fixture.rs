@@ -61,6 +61,7 @@ fn http_settings() -> HttpSettings {
         auth: None,
         proxy: ProxySettings::Direct,
         tls: TlsSettings::default(),
+        trace_context: None,
         keep_excerpt: true,
     }
 }
@@ -200,6 +201,7 @@ pub(crate) fn good_https() -> Observation {
             body_excerpt: Box::from(*b"<h1>ok</h1>"),
             redirect_chain: Box::new(["https://shop.example.com/health/".into()]),
             proxy: None,
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap()),
         })),
     }
 }
@@ -229,6 +231,8 @@ pub(crate) fn expired() -> Observation {
                 tls: Some(ms(25)),
                 ..HttpPhases::default()
             },
+            // A server that redirected was asked before.
+            trace_id: Some("0af7651916cd43dd8448eb211c80319c".parse().unwrap()),
             ..HttpDetail::default()
         })),
         elapsed: ms(40),
@@ -501,6 +505,7 @@ pub(crate) fn complete() -> Snapshot {
         status: Some(0),
         message: "".into(),
         serving: Some(ServingStatus::Serving),
+        trace_id: None,
     };
     let websocket = WebsocketDetail {
         connect: Some(ms(1)),
@@ -511,6 +516,7 @@ pub(crate) fn complete() -> Snapshot {
         upgraded: Some(true),
         failed_regex: Some(false),
         received_excerpt: Box::default(),
+        trace_id: None,
     };
     let dns = DnsDetail {
         connect: Some(ms(1)),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::TraceId;
+
 /// One call of the gRPC health service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -22,6 +24,9 @@ pub struct GrpcDetail {
     pub message: Box<str>,
     /// What the health service said; `None` unless the status is OK.
     pub serving: Option<ServingStatus>,
+    /// What the server was told to trace the run by; `None` where it was not, or nothing was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
 }
 
 /// `grpc.health.v1.HealthCheckResponse.ServingStatus`.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::TraceId;
+
 /// One HTTP run over all its hops. The status and what follows belong to the final response.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -36,6 +38,9 @@ pub struct HttpDetail {
     pub redirect_chain: Box<[Box<str>]>,
     /// The proxy of the final hop, as `host:port`; `None` without one.
     pub proxy: Option<Box<str>>,
+    /// What the server was told to trace the run by; `None` where it was not, or nothing was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
 }
 
 /// Exact times of the phases, summed over the hops. `None`: not reached on any hop.

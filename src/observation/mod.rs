@@ -12,6 +12,7 @@ mod icmp;
 mod path;
 mod shared_cause;
 mod tcp;
+mod trace;
 mod websocket;
 
 use std::borrow::Cow;
@@ -29,6 +30,7 @@ pub use self::icmp::{IcmpDetail, RoundTrips};
 pub use self::path::{Ending, GoodPath, Hop, Parting, Path, Protocol, Trace, Untraced, ordinal};
 pub use self::shared_cause::{CauseKind, SharedCause};
 pub use self::tcp::{ExpectInfo, TcpDetail};
+pub use self::trace::{TraceId, TraceIdError};
 pub use self::websocket::WebsocketDetail;
 
 /// What one run of one probe saw.
@@ -63,6 +65,16 @@ impl Observation {
             tls: None,
             detail: Detail::None,
             addresses: Box::default(),
+        }
+    }
+
+    /// The trace that the server was told of; `None` where no request was sent.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        match &self.detail {
+            Detail::Http(detail) => detail.trace_id,
+            Detail::Grpc(detail) => detail.trace_id,
+            Detail::Websocket(detail) => detail.trace_id,
+            Detail::None | Detail::Tcp(_) | Detail::Dns(_) | Detail::Icmp(_) | Detail::Unix(_) => None,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::TraceId;
+
 /// One WebSocket run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,4 +28,7 @@ pub struct WebsocketDetail {
     /// The first 1 KiB of messages, empty when the target opts out.
     #[serde(with = "super::base64_text")]
     pub received_excerpt: Box<[u8]>,
+    /// What the server was told to trace the run by; `None` where it was not, or nothing was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
 }

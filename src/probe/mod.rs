@@ -22,6 +22,7 @@ pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+mod trace_context;
 pub mod unix;
 pub mod websocket;
 

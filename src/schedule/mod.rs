@@ -206,20 +206,21 @@ fn log(state: &TargetState, recorded: &Recorded, kind: Kind) {
     let run = &recorded.observation;
     let elapsed = run.elapsed.as_secs_f64();
     let extra = kind == Kind::Extra;
+    let trace_id = run.trace_id().map(tracing::field::display);
     let (reason, sentence) = match &run.outcome {
         Outcome::Up => ("", ""),
         Outcome::Down(failure) => (failure.reason.as_label(), &*failure.sentence),
     };
     match &run.outcome {
         Outcome::Up => debug!(%target, elapsed, extra, "Run succeeded."),
-        Outcome::Down(_) => debug!(%target, elapsed, extra, reason, sentence, "Run failed."),
+        Outcome::Down(_) => debug!(%target, elapsed, extra, reason, sentence, trace_id, "Run failed."),
     }
     match &recorded.change {
         // A thousand targets that are up at the start are no news.
         None | Some(Change::FirstUp { .. }) => {}
         Some(Change::WentDown { since, duration }) => {
             let (since, duration) = (rfc3339(*since), duration.as_secs_f64());
-            info!(%target, reason, sentence, since, duration, "Target went down.");
+            info!(%target, reason, sentence, since, duration, trace_id, "Target went down.");
         }
         Some(Change::CameUp { since, duration }) => {
             let (since, duration) = (rfc3339(*since), duration.as_secs_f64());

@@ -17,7 +17,7 @@ use super::probe::ProbeEndpoint;
 use super::text::{Answer, answer, plain, refusal};
 use super::watch::InFlight;
 use super::{Context, External, Limits, ReloadRequest, Web, api, html, negotiate, runbooks};
-use crate::config::{Config, Target};
+use crate::config::{Config, Target, TraceUrl};
 use crate::metrics::{Page, Selection, TargetCount};
 use crate::state::{Snapshot, TargetSnapshot, Verdict};
 use crate::telemetry::Telemetry;
@@ -181,16 +181,23 @@ impl Site {
 
     fn target(&self, encoded: &str) -> Answer {
         match self.one(TARGET, encoded) {
-            Ok((target, _)) => super::text::json(StatusCode::OK, &api::Evidence::new(&target)),
+            Ok((target, _)) => {
+                super::text::json(StatusCode::OK, &api::Evidence::new(&target).tracing(self.traces().as_deref()))
+            }
             Err(answer) => *answer,
         }
     }
 
     fn target_page(&self, encoded: &str) -> Answer {
         match self.one(PAGE, encoded) {
-            Ok((target, taken)) => self.html(html::target_page(&target, taken), None),
+            Ok((target, taken)) => self.html(html::target_page(&target, taken, self.traces().as_deref()), None),
             Err(answer) => *answer,
         }
+    }
+
+    /// Where traces are to be seen.
+    fn traces(&self) -> Option<Arc<TraceUrl>> {
+        self.config.borrow().trace_url.clone()
     }
 
     /// The target of a path, by its percent-encoded name, or why there is none.

@@ -9,12 +9,12 @@ use super::address::{host_port, host_port_or};
 use super::maintenance::NamedWindow;
 use super::path::path_of;
 use super::services::Transport;
-use super::{Resolver, anchor, shared_cause};
+use super::{Resolver, anchor, shared_cause, trace_context};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawConfirm, RawGlobal};
 use crate::config::units::show_duration;
 use crate::config::zoned::{literal, socket_address};
-use crate::config::{Anchor, Confirm, DnsServers, LabelSet, PathSettings, SharedCauseSettings};
+use crate::config::{Anchor, Confirm, DnsServers, LabelSet, PathSettings, SharedCauseSettings, TraceUrl};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -42,6 +42,7 @@ pub(super) struct Defaults {
     pub(super) path: PathSettings,
     pub(super) anchors: Vec<Anchor>,
     pub(super) shared_cause: SharedCauseSettings,
+    pub(super) trace_url: Option<TraceUrl>,
     /// Windows with whom they are for; a target takes those that name it.
     pub(super) maintenance: Vec<NamedWindow>,
 }
@@ -63,6 +64,7 @@ impl Default for Defaults {
             path: PathSettings { enabled: true, every: None },
             anchors: Vec::new(),
             shared_cause: SharedCauseSettings::default(),
+            trace_url: None,
             maintenance: Vec::new(),
         }
     }
@@ -84,6 +86,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
         slo,
         diagnose,
         shared_cause,
+        trace_url,
         _depends_on: _,
         path,
     } = raw.unwrap_or_default();
@@ -116,6 +119,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
     defaults.path = path_of(path, defaults.path, defaults.diagnose, &at.key("path"), r);
     defaults.anchors = anchor::anchors(anchors, &at.key("anchors"), r);
     defaults.shared_cause = shared_cause::shared_cause(shared_cause, &at.key("shared_cause"), r);
+    defaults.trace_url = trace_context::trace_url(trace_url, &at.key("trace_url"), r);
     defaults
 }
 

@@ -4,18 +4,28 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Resolver, tls};
+use super::{Resolver, tls, trace_context};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawGrpc, SecretText};
 use crate::config::{DnsServers, GrpcSettings};
 
 pub(super) fn grpc(raw: RawGrpc, at: &At<'_>, r: &mut Resolver<'_>) -> GrpcSettings {
-    let RawGrpc { preferred_ip_protocol, ip_protocol_fallback, service, tls: with_tls, tls_config, metadata } = raw;
+    let RawGrpc {
+        preferred_ip_protocol,
+        ip_protocol_fallback,
+        service,
+        tls: with_tls,
+        tls_config,
+        metadata,
+        trace_context,
+    } = raw;
     let with_tls = with_tls.unwrap_or(false);
     let tls = tls::tls_where(with_tls, "tls: true", tls_config, &at.key("tls_config"), r);
+    let metadata = metadata_of(metadata, &at.key("metadata"), r);
     GrpcSettings {
         service: service.unwrap_or_default(),
-        metadata: metadata_of(metadata, &at.key("metadata"), r),
+        trace_context: trace_context::trace_context(trace_context, &metadata, "metadata", at, r),
+        metadata,
         tls: with_tls.then_some(tls),
         ip: r.ip(preferred_ip_protocol, ip_protocol_fallback, at),
         dns_servers: DnsServers::System,

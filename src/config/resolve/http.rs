@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::auth::{AuthKeys, ProxyKeys};
-use super::{Resolver, auth, names, tls};
+use super::{Resolver, auth, names, tls, trace_context};
 use crate::config::http::{BodyRule, Compression, FailIf, HeaderRule, HttpSettings, HttpVersion, StatusRange};
 use crate::config::masked::names_a_secret;
 use crate::config::problem::{At, list_of, nearest, shorten};
 use crate::config::raw::{BytesText, Entries, RawHeaderMatch, RawHeaderValues, RawHttp, StatusText};
+use crate::config::trace_context::HEADER;
 use crate::config::{CelRule, DnsServers, units};
 
 /// Headers that the incumbent's `http_headers` may not set.
@@ -80,6 +81,7 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSetti
         proxy_from_environment,
         proxy_connect_header,
         tls_config,
+        trace_context,
     } = raw;
 
     let keys = AuthKeys { basic_auth, authorization, oauth2, bearer_token, bearer_token_file };
@@ -93,7 +95,10 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSetti
     let compression = compression.and_then(|text| self::compression(&text, &at.key("compression"), r));
     let mut host = None;
     let mut map = self::headers(headers, &mut host, compression, &at.key("headers"), r);
+    let traced = map.contains_key(HEADER);
     add_header_values(http_headers, RESERVED_HEADERS, &mut map, &at.key("http_headers"), r);
+    let key = if traced { "headers" } else { "http_headers" };
+    let trace_context = trace_context::trace_context(trace_context, &map, key, at, r);
     if !map.contains_key(http::header::USER_AGENT) {
         let ours = HeaderValue::from_static(concat!("uptime_exporter/", env!("CARGO_PKG_VERSION")));
         map.insert(http::header::USER_AGENT, ours);
@@ -169,6 +174,7 @@ pub(super) fn http(raw: RawHttp, at: &At<'_>, r: &mut Resolver<'_>) -> HttpSetti
         auth,
         proxy,
         tls: tls::tls(tls_config, &at.key("tls_config"), r),
+        trace_context,
         keep_excerpt: true,
     }
 }

@@ -13,7 +13,7 @@
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
 //! | `private_key` | what a client key is that cannot be used |
-//! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` | the blocks of the modules |
+//! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` `trace_context` | the blocks of the modules |
 //! | `web` | the file of `--web.config.file` |
 //! | `address` `web_url` `names` `services` | addresses: URLs, names in other scripts, ports by name |
 //! | `files` | named files |
@@ -42,6 +42,7 @@ mod target;
 mod target_files;
 mod tcp;
 mod tls;
+mod trace_context;
 mod unix;
 mod web;
 mod web_url;
@@ -50,6 +51,7 @@ mod websocket;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::files::Files;
@@ -190,6 +192,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         notices,
         anchors: defaults.anchors,
         shared_cause: defaults.shared_cause,
+        trace_url: defaults.trace_url.map(Arc::new),
         refresh_interval: defaults.refresh_interval,
         warnings: r.warnings,
         source: source.clone(),

@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue};
 
 use super::auth::AuthKeys;
-use super::{Resolver, auth, http as http_block, names, tcp, tls};
+use super::{Resolver, auth, http as http_block, names, tcp, tls, trace_context};
 use crate::config::http::HttpAuth;
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawHeaderValues, RawHttpClient, RawWebsocket};
@@ -24,7 +24,14 @@ const HANDSHAKE_HEADERS: &[&str] = &[
 ];
 
 pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) -> WebsocketSettings {
-    let RawWebsocket { preferred_ip_protocol, ip_protocol_fallback, http_config, headers, query_response } = raw;
+    let RawWebsocket {
+        preferred_ip_protocol,
+        ip_protocol_fallback,
+        http_config,
+        headers,
+        query_response,
+        trace_context,
+    } = raw;
     let ip = r.ip(preferred_ip_protocol, ip_protocol_fallback, at);
     let mut map = HeaderMap::new();
     let headers = headers.map(|headers| without_handshake(headers, &at.key("headers"), r));
@@ -42,7 +49,16 @@ pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) ->
         }
     }
     let tls = client(http_config.unwrap_or_default(), &mut map, &at.key("http_config"), r);
-    WebsocketSettings { headers: map, steps, tls, ip, dns_servers: DnsServers::System, keep_excerpt: true }
+    let trace_context = trace_context::trace_context(trace_context, &map, "headers", at, r);
+    WebsocketSettings {
+        trace_context,
+        headers: map,
+        steps,
+        tls,
+        ip,
+        dns_servers: DnsServers::System,
+        keep_excerpt: true,
+    }
 }
 
 fn without_handshake(headers: Entries<RawHeaderValues>, at: &At<'_>, r: &mut Resolver<'_>) -> Entries<RawHeaderValues> {

@@ -16,6 +16,7 @@ use crate::config::GrpcSettings;
 use crate::observation::{Failure, GrpcDetail, Reason, ServingStatus};
 use crate::probe::dial::Transport;
 use crate::probe::tls::{Stage, classify_at};
+use crate::probe::trace_context::RunTrace;
 use crate::probe::{http1, http2};
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -40,6 +41,7 @@ pub(super) struct Call<'a> {
     pub(super) authority: &'a str,
     /// What the server is told that it has.
     pub(super) timeout: Duration,
+    pub(super) trace: Option<RunTrace>,
 }
 
 impl Call<'_> {
@@ -90,6 +92,9 @@ impl Call<'_> {
         }
         for (name, value) in &self.settings.metadata {
             headers.append(name.clone(), value.clone());
+        }
+        if let Some(trace) = &self.trace {
+            trace.add_to(headers);
         }
         Ok(request)
     }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use self::call::Call;
 use super::dial::{Destination, Dialer, Dialing, seconds};
 use super::tls::Alpn;
+use super::trace_context::RunTrace;
 use super::{Probe, ProberError, Shared};
 use crate::config::zoned::without_zone;
 use crate::config::{GrpcSettings, HostPort};
@@ -54,12 +55,14 @@ impl Probe for GrpcProber {
         let timeout = deadline.saturating_duration_since(dialing.began());
         let mut detail = GrpcDetail::default();
         let mut call = None;
+        let trace = RunTrace::begin(self.settings.trace_context);
         let attempt = async {
             let connection = dialing.connection().await?;
             detail.ssl = Some(self.settings.tls.is_some());
             let began = call.insert(Instant::now());
             let left = deadline.saturating_duration_since(*began);
-            let call = Call { settings: &self.settings, authority: &self.authority, timeout: left };
+            detail.trace_id = trace.map(|trace| trace.id());
+            let call = Call { settings: &self.settings, authority: &self.authority, timeout: left, trace };
             call.make(connection.stream, &mut detail).await
         };
         let outcome = timeout_at(deadline, attempt).await;

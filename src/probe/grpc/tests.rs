@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::config::trace_context::TraceContext;
 use crate::config::{DnsServers, IpFamily, IpPreference, TlsSettings};
 use crate::observation::ServingStatus;
 use crate::probe::testing::{Authority, closed_port, peer};
@@ -94,6 +95,7 @@ fn settings() -> GrpcSettings {
         tls: None,
         ip: IpPreference { preferred: IpFamily::V4, fallback: true },
         dns_servers: DnsServers::System,
+        trace_context: None,
     }
 }
 
@@ -114,6 +116,30 @@ fn reason(run: &Observation) -> Option<Reason> {
 
 fn sentence(run: &Observation) -> &str {
     run.outcome.failure().map_or("", |failure| &failure.sentence)
+}
+
+/// A server that says in its message what the header was.
+#[tokio::test]
+async fn the_server_is_told_the_trace() {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let header = request.headers().get("traceparent").map(|value| value.to_str().unwrap().to_owned());
+        let response = Response::builder().header("content-type", "application/grpc").header("grpc-status", "13");
+        let response = response.header("grpc-message", header.unwrap_or_default());
+        Ok::<_, Infallible>(response.body(http_body_util::Empty::<Bytes>::new()).unwrap())
+    });
+    let to = peer(move |socket| async move {
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = builder.serve_connection(TokioIo::new(socket), service).await;
+    })
+    .await;
+    let traced = GrpcSettings { trace_context: Some(TraceContext { sampled: true }), ..settings() };
+    let told = run(traced.clone(), to, AMPLE).await;
+    let trace = told.trace_id().unwrap();
+    let message = detail(&told).message.to_string();
+    assert!(message.starts_with(&format!("00-{trace}-")) && message.ends_with("-01"), "{message}");
+    let untold = run(settings(), to, AMPLE).await;
+    assert_eq!((&*detail(&untold).message, untold.trace_id()), ("", None));
+    assert_eq!(run(traced, closed_port().await, AMPLE).await.trace_id(), None, "nobody was told");
 }
 
 #[tokio::test]

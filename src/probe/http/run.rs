@@ -17,6 +17,7 @@ use super::transport::{Outgoing, Progress};
 use super::{Authorization, HttpProber, evidence, reason, rules};
 use crate::observation::{Detail, Failure, HttpDetail, Observation, Outcome, Reason};
 use crate::probe::address::Scope;
+use crate::probe::trace_context::RunTrace;
 
 /// What a run has seen so far. It is kept outside of the future that the deadline may drop.
 pub(super) struct Run<'a> {
@@ -29,6 +30,7 @@ pub(super) struct Run<'a> {
     /// Status and header rules are judged before the body is read, and win over what happens to it.
     verdict: Option<Failure>,
     body: Option<Body>,
+    trace: Option<RunTrace>,
 }
 
 /// The next request, as redirects have changed it.
@@ -56,6 +58,7 @@ impl<'a> Run<'a> {
             chain: Vec::new(),
             verdict: None,
             body: None,
+            trace: RunTrace::begin(settings.trace_context),
         }
     }
 
@@ -129,6 +132,9 @@ impl<'a> Run<'a> {
         hop.referer = here;
         // As the incumbent: the server need not keep the connection, and the wait after a close (TIME_WAIT) is its own.
         headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
+        if let Some(trace) = &self.trace {
+            trace.add_to(&mut headers);
+        }
         // Cookies belong to the name that the server knows itself by.
         jar.add_to(&mut headers, &dressed.url);
         let outgoing = Outgoing { target: &hop.url, wire: dressed.url, method: hop.method.clone(), headers, body };
@@ -267,6 +273,7 @@ impl<'a> Run<'a> {
             }
         }
         self.detail.phases = self.progress.phases;
+        self.detail.trace_id = self.trace.filter(|_| self.progress.asked()).map(|trace| trace.id());
         self.detail.redirect_chain = self.chain.into();
         self.detail.proxy = self.progress.proxy();
         Observation {

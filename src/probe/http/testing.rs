@@ -50,6 +50,7 @@ pub(super) fn settings() -> HttpSettings {
         auth: None,
         proxy: ProxySettings::Direct,
         tls: TlsSettings::default(),
+        trace_context: None,
         keep_excerpt: true,
     }
 }

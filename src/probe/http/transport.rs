@@ -300,6 +300,11 @@ impl Progress {
         }
     }
 
+    /// Whether a request was sent, or could have been: a peer was connected to.
+    pub(super) fn asked(&self) -> bool {
+        self.hops > 1 || self.hop.as_ref().is_some_and(|(hop, _)| hop.reached() == Reached::Request)
+    }
+
     /// The handshake with the target on the last hop, verified or not.
     pub(super) fn tls(&self) -> Option<TlsSession> {
         let (hop, _) = self.hop.as_ref()?;

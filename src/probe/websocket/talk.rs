@@ -16,6 +16,7 @@ use crate::observation::{Failure, Reason, WebsocketDetail};
 use crate::probe::dial::Transport;
 use crate::probe::tcp::template;
 use crate::probe::tls::{Stage, classify_at};
+use crate::probe::trace_context::RunTrace;
 
 /// Bytes of the largest message that is taken.
 const LARGEST: usize = 4 << 20;
@@ -79,6 +80,10 @@ impl<'a> Talk<'a> {
             } else {
                 headers.append(name.clone(), value.clone());
             }
+        }
+        if let Some(trace) = RunTrace::begin(self.settings.trace_context) {
+            trace.add_to(headers);
+            self.detail.trace_id = Some(trace.id());
         }
         let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::*;
 use crate::config::tcp::{Expect, Step};
+use crate::config::trace_context::TraceContext;
 use crate::config::{DnsServers, IpFamily, IpPreference, Pattern, TlsSettings};
 use crate::observation::{Reason, WebsocketDetail};
 use crate::probe::testing::{Authority, closed_port, peer};
@@ -28,6 +29,7 @@ fn settings(steps: Vec<Step>) -> WebsocketSettings {
         tls: TlsSettings::default(),
         ip: IpPreference { preferred: IpFamily::V4, fallback: true },
         dns_servers: DnsServers::System,
+        trace_context: None,
         keep_excerpt: true,
     }
 }
@@ -78,6 +80,29 @@ async fn answering(answer: &'static str) -> String {
     })
     .await;
     format!("ws://{address}/")
+}
+
+/// A server that refuses, and says what the header was.
+#[tokio::test]
+async fn the_server_is_told_the_trace() {
+    let to = peer(|mut socket| async move {
+        let mut request = vec![0; 4096];
+        let length = socket.read(&mut request).await.unwrap();
+        let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
+        let header = request.lines().find_map(|line| line.strip_prefix("traceparent: ")).unwrap_or_default();
+        let head = format!("HTTP/1.1 418 Seen\r\ncontent-length: {}\r\n\r\n", header.len());
+        let _ = socket.write_all(format!("{head}{header}").as_bytes()).await;
+    })
+    .await;
+    let traced = WebsocketSettings { trace_context: Some(TraceContext { sampled: false }), ..settings(Vec::new()) };
+    let told = observe(traced.clone(), &format!("ws://{to}/"), AMPLE).await;
+    let trace = told.trace_id().unwrap();
+    let header = String::from_utf8(detail(&told).received_excerpt.to_vec()).unwrap();
+    assert!(header.starts_with(&format!("00-{trace}-")) && header.ends_with("-00"), "{header}");
+    let untold = observe(settings(Vec::new()), &format!("ws://{to}/"), AMPLE).await;
+    assert_eq!((&*detail(&untold).received_excerpt, untold.trace_id()), (&b""[..], None));
+    let refused = observe(traced, &format!("ws://{}/", closed_port().await), AMPLE).await;
+    assert_eq!(refused.trace_id(), None, "nobody was told");
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use serde::{Serialize, Serializer};
 
 use super::path::{GoodWay, Way};
 use super::{Map, Summary, seconds};
-use crate::config::dns_numbers;
+use crate::config::{TraceUrl, dns_numbers};
 use crate::observation::{
     self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, IcmpDetail, Observation, Reason,
-    RoundTrips, ServingStatus, SharedCause, TcpDetail, TlsSession,
+    RoundTrips, ServingStatus, SharedCause, TcpDetail, TlsSession, TraceId,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
 use crate::state::{Changed, RecentRun, TargetSnapshot, Turn};
@@ -229,6 +229,17 @@ impl<'a> Evidence<'a> {
     }
 }
 
+impl Evidence<'_> {
+    /// With links to where traces are to be seen.
+    pub(in crate::server) fn tracing(mut self, traces: Option<&TraceUrl>) -> Self {
+        let Capsules { last_good, first_failure, latest_failure, recovery } = &mut self.evidence;
+        for run in [last_good, first_failure, latest_failure, recovery].into_iter().flatten() {
+            run.trace_url = traces.zip(run.trace_id).map(|(traces, id)| traces.of(id));
+        }
+        self
+    }
+}
+
 /// One run by itself, as `--once` prints it: the same keys as among the evidence.
 pub(crate) fn run_json(run: &Observation) -> serde_json::Value {
     // Fails only for maps whose keys are not text, and there are none.
@@ -246,6 +257,11 @@ struct Run<'a> {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sentence: Option<&'a str>,
+    /// What the server was told to trace the run by, and where that trace is to be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<TraceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<Resolution<'a>>,
     #[serde(skip_serializing_if = "Phases::is_empty")]
@@ -490,7 +506,7 @@ impl<'a> Run<'a> {
             Detail::Tcp(detail) => (dialogue_phases(detail), Some(Shown::Tcp(Tcp::new(detail)))),
             Detail::Unix(detail) => (dialogue_phases(detail), Some(Shown::Unix(Tcp::new(detail)))),
             Detail::Grpc(detail) => {
-                let GrpcDetail { connect, tls, check, ssl, status, message, serving } = &**detail;
+                let GrpcDetail { connect, tls, check, ssl, status, message, serving, trace_id: _ } = &**detail;
                 let phases = Phases::new(&[("connect", *connect), ("tls", *tls), ("check", *check)]);
                 let serving_status = serving.map(ServingStatus::as_str);
                 (phases, Some(Shown::Grpc(Grpc { status: *status, message, serving_status, ssl: *ssl })))
@@ -530,6 +546,8 @@ impl<'a> Run<'a> {
             success: run.outcome.is_up(),
             reason: failure.map(|failure| failure.reason.as_label()),
             sentence: failure.map(|failure| &*failure.sentence),
+            trace_id: run.trace_id(),
+            trace_url: None,
             resolution: run.resolution.as_ref().map(|resolution| Resolution {
                 elapsed_seconds: seconds(resolution.elapsed),
                 addresses: resolution.addresses.iter().map(ToString::to_string).collect(),
@@ -684,6 +702,21 @@ mod tests {
         assert_eq!(path["parts_from_good_path"], parts);
         assert_eq!(expired["good_paths"][0]["hops"][3], json!({"hop": 4, "addresses": ["198.51.100.4"]}));
         assert_eq!((&evidence("shop")["path"], evidence("shop").get("good_paths")), (&Value::Null, None));
+    }
+
+    #[test]
+    fn a_run_has_the_trace_that_the_server_was_told_of() {
+        let snapshot = complete();
+        let target = snapshot.targets.iter().find(|target| target.target.name.as_str() == "expired").unwrap();
+        let config = "global: {trace_url: 'https://tempo.example/{trace_id}'}";
+        let config = crate::config::Source::new("t.yaml", config).config().unwrap();
+        let shown = serde_json::to_value(Evidence::new(target).tracing(config.trace_url.as_deref())).unwrap();
+        let run = &shown["evidence"]["first_failure"];
+        assert_eq!(run["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(run["trace_url"], "https://tempo.example/0af7651916cd43dd8448eb211c80319c");
+        let run = evidence("expired")["evidence"]["first_failure"].clone();
+        assert_eq!((run["trace_id"].is_string(), run.get("trace_url")), (true, None));
+        assert_eq!(evidence("ping")["evidence"]["last_good"].get("trace_id"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::path::path;
 use super::{Escaped, SEGMENT, explanation, time};
+use crate::config::TraceUrl;
 use crate::server::api::{self, Evidence};
 use crate::server::text::span;
 use crate::state::{TargetSnapshot, Verdict};
@@ -48,9 +49,9 @@ small{opacity:.75}
 ";
 
 /// The page. `taken` is when the snapshot was.
-pub(in crate::server) fn page(target: &TargetSnapshot, taken: SystemTime) -> String {
+pub(in crate::server) fn page(target: &TargetSnapshot, taken: SystemTime, traces: Option<&TraceUrl>) -> String {
     // Fails only for maps whose keys are not text, and there are none.
-    let json = serde_json::to_value(Evidence::new(target)).unwrap_or_default();
+    let json = serde_json::to_value(Evidence::new(target).tracing(traces)).unwrap_or_default();
     let name = target.target.name.as_str();
     let shown = target.target.display_name.as_deref().unwrap_or(name);
     let verdict = api::verdict(target.verdict);
@@ -258,13 +259,16 @@ fn capsule(out: &mut String, title: &str, run: &Map<String, Value>) {
     if let Some(addresses) = run.get("addresses") {
         details(out, "Each address", addresses);
     }
-    const COMMON: [&str; 11] = [
+    trace(out, run);
+    const COMMON: [&str; 13] = [
         "time",
         "elapsed_seconds",
         "timeout_seconds",
         "success",
         "reason",
         "sentence",
+        "trace_id",
+        "trace_url",
         "resolution",
         "phases_seconds",
         "addresses",
@@ -278,6 +282,15 @@ fn capsule(out: &mut String, title: &str, run: &Map<String, Value>) {
         details(out, "TLS and certificates", tls);
     }
     out.push_str("</section>\n");
+}
+
+/// The trace, as a link where there is one. Its URL is http or https, since the config takes no other.
+fn trace(out: &mut String, run: &Map<String, Value>) {
+    let Some(id) = run.get("trace_id").and_then(Value::as_str) else { return };
+    let _ = match run.get("trace_url").and_then(Value::as_str) {
+        Some(url) => writeln!(out, "<p>Trace <a href=\"{}\">{}</a></p>", Escaped(url), Escaped(id)),
+        None => writeln!(out, "<p>Trace {}</p>", Escaped(id)),
+    };
 }
 
 /// What a prober showed: plain facts at once, the longer ones to be opened.
@@ -479,7 +492,7 @@ mod tests {
     fn page_of(name: &str) -> String {
         let snapshot = fixture::varied();
         let target = snapshot.targets.iter().find(|target| target.target.name.as_str() == name).unwrap();
-        page(target, snapshot.taken)
+        page(target, snapshot.taken, None)
     }
 
     #[test]
@@ -507,10 +520,24 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_is_a_link_where_it_is_to_be_seen() {
+        let snapshot = fixture::varied();
+        let target = snapshot.targets.iter().find(|target| target.target.name.as_str() == "expired").unwrap();
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        assert!(page(target, snapshot.taken, None).contains(&format!("<p>Trace {id}</p>")));
+        let config = "global: {trace_url: \"https://tempo.example/{trace_id}?a=1&b='<\"}";
+        let config = crate::config::Source::new("t.yaml", config).config().unwrap();
+        let page = page(target, snapshot.taken, config.trace_url.as_deref());
+        let link = format!("<a href=\"https://tempo.example/{id}?a=1&amp;b=%27%3C\">{id}</a>");
+        assert_eq!(page.matches(&link).count(), 2, "of both failing runs: {page}");
+        assert!(page.contains("/4bf92f3577b34da6a3ce929d0e0e4736?"), "{page}");
+    }
+
+    #[test]
     fn every_target_has_a_page_on_which_nothing_from_outside_is_markup() {
         let snapshot = fixture::varied();
         for target in &snapshot.targets {
-            let page = page(target, snapshot.taken);
+            let page = page(target, snapshot.taken, None);
             assert!(page.ends_with("</html>\n"));
             assert!(!page.contains("<script") && !page.contains(" style=") && !page.contains("<&>"), "{page}");
             for tag in ["section", "dl", "ul", "ol", "table", "details", "div", "svg", "main"] {

@@ -16,3 +16,4 @@ mod request;
 mod rules;
 mod secure;
 mod tokens;
+mod traces;
