@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "alerting" / "alertmanager" / "tests"))
 
 import live  # noqa: E402
 import sink as sinks  # noqa: E402
-from service import Site  # noqa: E402
+from service import NameServer, Site  # noqa: E402
 
 REGIONS = ("ap", "eu", "us")
 
@@ -35,6 +35,8 @@ FASTER = (
     ("recording.rules.yml", r"\[15m\]", "[1m]"),
     # How long a certificate is expired before it is told.
     ("certificates.rules.yml", r"^        for: 1m$", "        for: 5s"),
+    # How long a vantage is in trouble before that is told.
+    ("exporter.rules.yml", r"^        for: 1m$", "        for: 5s"),
 )
 # Customers are told a while after those on call, in which there is time to write a notice: 20 s for the minute.
 CUSTOMERS_WAIT = (r"(receiver: customers\n(?:.*\n)*?      group_wait: )1s", r"\g<1>20s")
@@ -51,9 +53,18 @@ SERVICES = {
     **{f"rack-{n}": f"Service {n}" for n in range(1, 11)},
     "gateway": None,
     **{f"door-{n}": f"Door {n}" for n in range(1, 6)},
+    # Three to which one region has a way of its own, and three of which each has a name in another domain.
+    **{f"isle-{n}": f"Isle {n}" for n in range(1, 4)},
+    "north": "North",
+    "east": "East",
+    "south": "South",
 }
 RACK = [name for name in SERVICES if name.startswith("rack-")]
 DOORS = [name for name in SERVICES if name.startswith("door-")]
+ISLES = [name for name in SERVICES if name.startswith("isle-")]
+NAMED = ["north", "east", "south"]
+# The region with a way of its own to the isles.
+FAR = "eu"
 
 
 class Chain:
@@ -79,6 +90,9 @@ class Chain:
     def _start(self):
         self.site = Site(self.folder)
         self._stack.callback(self.site.close)
+        self.name_servers = {region: NameServer() for region in REGIONS}
+        for server in self.name_servers.values():
+            self._stack.callback(server.close)
         self.sink = sinks.Sink()
         self._stack.callback(self.sink.close)
         self.webhook = Webhook()
@@ -110,7 +124,7 @@ class Chain:
 
     def _write_config(self, region):
         http = {"preferred_ip_protocol": "ip4", "headers": {"X-Region": region}, "tls_config": {"ca_file": str(self.site.pki.ca)}}
-        targets = [self._target(name, display_name) for name, display_name in SERVICES.items()]
+        targets = [self._target(region, name, display_name) for name, display_name in SERVICES.items()]
         config = {
             "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": region},
                        "confirm": {"failures": 2, "retry_interval": "200ms"}},
@@ -123,9 +137,15 @@ class Chain:
             config["maintenance"] = [{"name": "move of the database", "targets": ["reports"], "once": window}]
         write(self.folder / f"{region}.json", json.dumps(config, indent=2))
 
-    def _target(self, name, display_name):
+    def _target(self, region, name, display_name):
         base = self.site.https if name == "api" else self.site.rack if name in RACK else self.site.http
+        if name in ISLES:
+            base = f"http://{self.site.way.address}" if region == FAR else self.site.isle
+        if name in NAMED:
+            base = base.replace("127.0.0.1", f"www.{name}.test")
         target = {"name": name, "target": f"{base}/{name}"}
+        if name in NAMED:
+            target["dns_servers"] = [self.name_servers[region].address]
         if display_name:
             target.update(display_name=display_name, labels={"public": "true"})
         if name in DOORS:
@@ -232,9 +252,9 @@ class Webhook:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def of(self, receiver, target):
-        """Payloads about a target."""
-        return [body for to, body in list(self.received) if to == receiver and body["commonLabels"].get("target") == target]
+    def about(self, receiver, label, value):
+        """Payloads about a target or a cause."""
+        return [body for to, body in list(self.received) if to == receiver and body["commonLabels"].get(label) == value]
 
     def close(self):
         self._server.shutdown()

@@ -1,7 +1,11 @@
-"""A site that can be broken: in one region, everywhere, now and then, behind an expired certificate."""
+"""A site that can be broken: in one region, everywhere, now and then, behind an expired certificate, on the way to it, or by
+the name servers."""
 
 import http.server
 import pathlib
+import select
+import socket
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -18,10 +22,13 @@ class Site:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*self.pki.valid)
         self._servers = [_serve(self), _serve(self, context=self.context)]
-        # The same port at another address.
-        self._servers.append(_serve(self, ("127.0.0.2", self._servers[0].server_address[1])))
-        self.http, self.https, self.rack = (f"{scheme}://{server.server_address[0]}:{server.server_address[1]}"
-                                            for scheme, server in zip(("http", "https", "http"), self._servers))
+        # The same port at other addresses.
+        port = self._servers[0].server_address[1]
+        self._servers += [_serve(self, (address, port)) for address in ("127.0.0.2", "127.0.0.3")]
+        self.http, self.https, self.rack, self.isle = (
+            f"{scheme}://{server.server_address[0]}:{server.server_address[1]}"
+            for scheme, server in zip(("http", "https", "http", "http"), self._servers))
+        self.way = Way(("127.0.0.3", 0), ("127.0.0.3", port))
 
     def break_(self, service, regions):
         with self._lock:
@@ -35,12 +42,19 @@ class Site:
     def expire(self):
         self.context.load_cert_chain(*self.pki.expired)
 
-    def mend(self, *but):
-        """Everything but these services."""
-        with self._lock:
-            self._broken = {service: regions for service, regions in self._broken.items() if service in but}
-            self._flapping.clear()
+    def renew(self):
         self.context.load_cert_chain(*self.pki.valid)
+
+    def mend(self, *services):
+        with self._lock:
+            for service in services:
+                self._broken.pop(service, None)
+                self._flapping.pop(service, None)
+
+    def mend_all(self):
+        self.mend(*self._broken, *self._flapping)
+        self.renew()
+        self.way.open()
 
     def is_fine(self, service, region):
         with self._lock:
@@ -51,9 +65,104 @@ class Site:
             return region not in self._broken.get(service, ())
 
     def close(self):
+        self.way.close()
         for server in self._servers:
             server.shutdown()
             server.server_close()
+
+
+class Way:
+    """A way to a server that can be cut, as by a router that drops everything: connections to it are not answered."""
+
+    def __init__(self, address, server):
+        self._server = server
+        # One connection waits to be taken. While nobody takes it, the kernel drops what others send.
+        self._listener = socket.create_server(address, backlog=0)
+        self.address = "{}:{}".format(*self._listener.getsockname())
+        self._open = threading.Event()
+        self._ends = []
+        self.open()
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def open(self):
+        self._open.set()
+
+    def cut(self):
+        self._open.clear()
+        # Those that wait fill the line. Whoever is in it when the way opens is let through.
+        for _ in range(3):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self._listener.getsockname())
+            self._ends.append(filler)
+
+    def _take(self):
+        while True:
+            self._open.wait()
+            # A cut is noticed soon, without a connection that has to come first.
+            if not select.select([self._listener], [], [], 0.1)[0] or not self._open.is_set():
+                continue
+            try:
+                taken, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._forward, args=(taken,), daemon=True).start()
+
+    def _forward(self, taken):
+        try:
+            with taken, socket.create_connection(self._server, timeout=10) as onward:
+                ends = {taken: onward, onward: taken}
+                while ready := select.select([*ends], [], [], 10)[0]:
+                    for end in ready:
+                        piece = end.recv(65536)
+                        if not piece:
+                            return
+                        ends[end].sendall(piece)
+        except OSError:
+            pass
+
+    def close(self):
+        for end in (self._listener, *self._ends):
+            end.close()
+
+
+class NameServer:
+    """Every name is the address of the site, unless it fails: `servfail`, `refused`, or `silent`."""
+
+    FINE, SERVFAIL, REFUSED, SILENT = "fine", "servfail", "refused", "silent"
+
+    def __init__(self):
+        self.state = self.FINE
+        self._server = socketserver.ThreadingUDPServer(("127.0.0.1", 0), _Query)
+        self._server.daemon_threads = True
+        self._server.owner = self
+        self.address = "{}:{}".format(*self._server.server_address)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def answer(self, query):
+        """RFC 1035, section 4: the question again, and one A record if that was asked for."""
+        if self.state == self.SILENT:
+            return None
+        end = 12
+        while query[end]:
+            end += 1 + query[end]
+        question = query[12:end + 5]
+        rcode = {self.FINE: 0, self.SERVFAIL: 2, self.REFUSED: 5}[self.state]
+        is_a = rcode == 0 and question[-4:-2] == b"\0\1"
+        record = b"\xc0\x0c\0\1\0\1" + (1).to_bytes(4, "big") + b"\0\4" + bytes([127, 0, 0, 1]) if is_a else b""
+        counts = b"\0\1" + (b"\0\1" if is_a else b"\0\0") + b"\0\0\0\0"
+        return query[:2] + bytes([0x81, 0x80 | rcode]) + counts + question + record
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Query(socketserver.BaseRequestHandler):
+    def handle(self):
+        query, answers = self.request
+        if answer := self.server.owner.answer(query):
+            answers.sendto(answer, self.client_address)
 
 
 class Pki:

@@ -1,13 +1,16 @@
 """One story through the whole chain, and what must be heard of it: the right messages, each once."""
 
+import concurrent.futures
 import re
 import sys
 import time
 
 import live
-from chain import DOORS, RACK, REGIONS, SERVICES, get, wait_for
+from chain import DOORS, FAR, ISLES, NAMED, RACK, REGIONS, SERVICES, get, wait_for
+from service import NameServer
 
 ONCALL, MAIL, CHANNEL, CUSTOMERS = "#oncall", "oncall@example.com", "#alerts", "status-updates@example.com"
+WATCHERS = "#monitoring", "monitoring@example.com"
 
 
 class Story:
@@ -85,7 +88,7 @@ def in_one_region(story):
     story.heard(MAIL, "shop", "[CRITICAL] shop is down: http_status (single-region)")
     says(page, "eu")
     # It goes another way than the mail and may come later.
-    (hook,) = wait_for("the webhook is told", lambda: chain.webhook.of("oncall", "shop"))
+    (hook,) = wait_for("the webhook is told", lambda: chain.webhook.about("oncall", "target", "shop"))
     notes = hook["alerts"][0]["annotations"]
     assert (notes["scope"], notes["reason"], notes["regions"]) == ("single-region", "http_status", "eu"), notes
     # The link leads to the evidence at the vantage that saw it.
@@ -95,14 +98,14 @@ def in_one_region(story):
     assert get(notes["runbook_url"]), notes["runbook_url"]
     told = story.heard(CUSTOMERS, "shop", "The shop is not available in one region")
     clock.tick()
-    chain.site.mend()
+    chain.site.mend("shop")
     end = story.heard(ONCALL, "shop", "shop is up again after")
     clock.tick()
     check_duration(end.subject, clock)
     story.heard(MAIL, "shop", "[RESOLVED] shop is up again after")
     told = story.heard(CUSTOMERS, "shop", "The shop is working again")
     check_duration(told.body, clock)
-    hooks = wait_for("the webhook is told of the end", lambda: len(found := chain.webhook.of("oncall", "shop")) > 1 and found)
+    hooks = wait_for("the webhook is told of the end", lambda: len(found := chain.webhook.about("oncall", "target", "shop")) > 1 and found)
     assert [body["status"] for body in hooks] == ["firing", "resolved"]
 
 
@@ -122,7 +125,7 @@ def everywhere(story):
     for secret in ("127.0.0.1", "http_status", "503"):
         assert secret not in told.body, f"customers read {secret}:\n{told.body}"
     clock.tick()
-    chain.site.mend()
+    chain.site.mend("search")
     end = story.heard(ONCALL, "search", "search is up again after")
     clock.tick()
     check_duration(end.subject, clock)
@@ -139,7 +142,7 @@ def now_and_then(story):
     page = story.heard(CHANNEL, "sign-in", "sign-in fails now and then: http_status")
     says(page, "it comes and goes")
     assert all(value == 1 for _, value in chain.ask('min_over_time(probe_up{target="sign-in"}[10m])')), "it went down"
-    chain.site.mend()
+    chain.site.mend("sign-in")
 
 
 def expired_certificate(story):
@@ -152,7 +155,7 @@ def expired_certificate(story):
     story.heard(MAIL, "api", "[CRITICAL] api is down: tls_expired (global)")
     story.heard(CUSTOMERS, "api", "The API is not available")
     clock.tick()
-    chain.site.mend()
+    chain.site.renew()
     end = story.heard(ONCALL, "api", "api is up again after")
     clock.tick()
     check_duration(end.subject, clock)
@@ -168,8 +171,8 @@ def in_maintenance(story):
     down = wait_for("reports are down", lambda: chain.ask('ALERTS{alertname="TargetDown", target="reports", alertstate="firing"}'))
     labels = {name: value for name, value in down[0][0].items() if name not in ("__name__", "alertstate")}
     wait_for("Alertmanager holds it back", lambda: chain.alertmanager.suppressed({"labels": labels}))
-    chain.site.mend()
-    wait_for("reports are up", lambda: not chain.ask('ALERTS{alertname="TargetDown"}'))
+    chain.site.mend("reports")
+    wait_for("reports are up", lambda: not chain.ask('ALERTS{alertname="TargetDown", target="reports"}'))
     chain.maintain(False)
     wait_for("the maintenance is over", lambda: not chain.ask('ALERTS{alertname="TargetInMaintenance"}'))
     seconds = chain.ask('sum(probe_maintenance_seconds_total{target="reports"})')
@@ -194,7 +197,7 @@ def one_address(story):
     story.heard(MAIL, "blog", "[CRITICAL] blog is down")
     story.heard(CUSTOMERS, "blog", "The blog is not available")
     clock.tick()
-    chain.site.mend("rack-3")
+    chain.site.mend("blog", *(service for service in RACK if service != "rack-3"))
     for to, name in ((ONCALL, "blog"), (MAIL, "blog"), (CUSTOMERS, "blog")):
         story.heard(to, name, "again")
     end = story.heard(ONCALL, "127.0.0.2", "its targets are up again after")
@@ -206,7 +209,7 @@ def one_address(story):
     story.heard(ONCALL, "rack-3", "rack-3 is down: http_status")
     story.heard(MAIL, "rack-3", "[CRITICAL] rack-3 is down")
     story.heard(CUSTOMERS, "rack-3", "Service 3 is not available")
-    chain.site.mend()
+    chain.site.mend("rack-3")
     for to in (ONCALL, MAIL, CUSTOMERS):
         story.heard(to, "rack-3", "again")
 
@@ -222,10 +225,65 @@ def behind_a_gateway(story):
     told = story.heard(CUSTOMERS, "Several of our services", "having problems")
     says(told, "Door 1, Door 2, Door 3, Door 4, Door 5")
     assert "gateway" not in told.body.lower(), told.body
-    chain.site.mend()
+    chain.site.mend("gateway", *DOORS)
     for to in (ONCALL, MAIL):
         story.heard(to, "gateway", "gateway is up again")
     story.heard(CUSTOMERS, "Several of our services", "are working again")
+
+
+def one_way(story):
+    """The way of one region to three services is cut. The other regions reach them."""
+    chain = story.chain
+    clock = Clock()
+    chain.site.way.cut()
+    page = story.heard(ONCALL, "127.0.0.3", "3 targets are down: they share the")
+    clock.tick()
+    says(page, "isle-1, isle-2, isle-3", FAR, "connect_timeout", "single-region")
+    (hook,) = wait_for("the webhook is told", lambda: chain.webhook.about("oncall", "value", "127.0.0.3"))
+    notes = hook["alerts"][0]["annotations"]
+    assert (notes["scope"], notes["regions"]) == ("single-region", FAR), notes
+    story.heard(MAIL, "127.0.0.3", "[CRITICAL] 3 targets are down: they share the")
+    told = story.heard(CUSTOMERS, "Several of our services", "having problems")
+    says(told, "Isle 1, Isle 2, Isle 3", "Customers in one region.")
+    clock.tick()
+    chain.site.way.open()
+    end = story.heard(ONCALL, "127.0.0.3", "its targets are up again after")
+    clock.tick()
+    check_duration(end.subject, clock)
+    story.heard(MAIL, "127.0.0.3", "[RESOLVED]")
+    story.heard(CUSTOMERS, "Several of our services", "are working again")
+
+
+def no_names(story):
+    """The name servers of each region fail in a way of their own. That is told to whoever runs them, and no target is down."""
+    chain = story.chain
+    ways = zip(REGIONS, (NameServer.SERVFAIL, NameServer.SILENT, NameServer.REFUSED))
+    for region, state in ways:
+        chain.name_servers[region].state = state
+    for region in REGIONS:
+        for to in WATCHERS:
+            page = story.heard(to, f"do not resolve in {region}", "Names do not resolve")
+            says(page, chain.name_servers[region].address)
+    named = "|".join(NAMED)
+    assert len(chain.ask(f'probe_failure_info{{target=~"{named}", reason="resolver"}}')) == len(NAMED) * len(REGIONS)
+    for server in chain.name_servers.values():
+        server.state = server.FINE
+    for region in REGIONS:
+        for to in WATCHERS:
+            story.heard(to, f"{region}: names", "names resolve again after")
+    outages = chain.ask(f'probe_outages_total{{target=~"{named}"}} > 0') + chain.ask(f'min_over_time(probe_up{{target=~"{named}"}}[10m]) == 0')
+    assert not outages, f"the name servers' trouble was laid to targets: {outages}"
+    assert all(value > 0 for _, value in chain.ask(f'probe_unknown_seconds_total{{target=~"{named}"}}')), "its time is unknown"
+
+
+# Side by side is what has nothing in common, and is not more than two outages at a time: three may have a cause that they share.
+CHAPTERS = (
+    (in_one_region, expired_certificate, in_maintenance, no_names),
+    (everywhere, now_and_then),
+    (one_address,),
+    (behind_a_gateway,),
+    (one_way,),
+)
 
 
 def play(chain):
@@ -235,9 +293,13 @@ def play(chain):
     wait_for("a minute of history", lambda: len(chain.ask("target_vantage:probe_up:vote offset 1m")) == targets)
     story = Story(chain)
     try:
-        for chapter in (in_one_region, everywhere, now_and_then, expired_certificate, in_maintenance, one_address):
-            print(f"{chapter.__name__.replace('_', ' ')}:", flush=True)
-            chapter(story)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for chapters in CHAPTERS:
+                began = time.monotonic()
+                print(f"{', '.join(chapter.__name__.replace('_', ' ') for chapter in chapters)}:", flush=True)
+                for played in [pool.submit(chapter, story) for chapter in chapters]:
+                    played.result()
+                print(f"    ({time.monotonic() - began:.0f} s)", flush=True)
         print("the end of now and then:", flush=True)
         story.heard(CHANNEL, "sign-in", "sign-in")
         count = story.nothing_else()

@@ -16,6 +16,8 @@ break all      search fails everywhere
 flap           sign-in fails now and then
 rack           ten services behind one address fail
 gateway        a gateway fails, and five services behind it
+way            one region's way to three services is cut
+names REGION   the name server of a region fails
 expire         the certificate of the API expires
 maintain       reports go into maintenance, and fail
 notice TEXT    words for customers about search
@@ -66,6 +68,10 @@ def command(chain, words):
         case ["gateway"]:
             for service in ("gateway", *DOORS):
                 chain.site.break_(service, REGIONS)
+        case ["way"]:
+            chain.site.way.cut()
+        case ["names", region] if region in REGIONS:
+            chain.name_servers[region].state = chain.name_servers[region].SERVFAIL
         case ["expire"]:
             chain.site.expire()
         case ["maintain"]:
@@ -74,7 +80,9 @@ def command(chain, words):
         case ["notice", *text]:
             chain.announce([{"targets": ["search"], "cause": " ".join(text)}])
         case ["fix"]:
-            chain.site.mend()
+            chain.site.mend_all()
+            for server in chain.name_servers.values():
+                server.state = server.FINE
             chain.announce([])
             chain.maintain(False)
         case ["quit" | "exit"]:

@@ -112,6 +112,14 @@ pub static FAMILIES: &[Family] = &[
         source: Run(One(run::addresses_success_ratio)),
     },
     Family {
+        name: "probe_blips_total",
+        kind: Counter,
+        help: "Times that the target failed at its tick and was good again before an outage was confirmed.",
+        labels: &[],
+        when: ALWAYS,
+        source: Kept(One(kept::blips)),
+    },
+    Family {
         name: "probe_diagnosis_info",
         kind: Gauge,
         help: "Always 1; what re-checks that vary one thing at a time found out about the failure that goes on.",

@@ -313,7 +313,8 @@ fn totals(succeeded: u64, failed: u64) -> Totals {
     Totals {
         runs_succeeded: succeeded,
         runs_failed: failed,
-        outages: failed.div_ceil(10),
+        outages: u32::try_from(failed.div_ceil(10)).unwrap(),
+        blips: u32::try_from(failed / 10).unwrap(),
         up: ms(succeeded * 15_000),
         down: ms(failed * 15_000),
         unknown: ms(250),

@@ -40,7 +40,11 @@ pub(super) fn runs_failed(target: &TargetSnapshot) -> Option<f64> {
 }
 
 pub(super) fn outages(target: &TargetSnapshot) -> Option<f64> {
-    Some(count(target.totals.outages))
+    Some(f64::from(target.totals.outages))
+}
+
+pub(super) fn blips(target: &TargetSnapshot) -> Option<f64> {
+    Some(f64::from(target.totals.blips))
 }
 
 pub(super) fn up_seconds(target: &TargetSnapshot) -> Option<f64> {

@@ -168,6 +168,7 @@ fn a_target_that_never_ran_has_its_counters_and_nothing_made_up() {
     assert_eq!(
         names.into_iter().collect::<Vec<_>>(),
         [
+            "probe_blips_total",
             "probe_down_seconds_total",
             "probe_interval_seconds",
             "probe_maintenance_seconds_total",

@@ -152,7 +152,10 @@ async fn watch<P: Probe>(probe: &P, state: &TargetState, common: &Common) -> Inf
         let started = Instant::now();
         let lag = started.saturating_duration_since(due.at);
         telemetry.schedule_lag.observe(lag.as_secs_f64());
-        state.begin(started);
+        match due.kind {
+            Kind::Tick => state.begin(started),
+            Kind::Extra => state.begin_aside(started),
+        }
         // In a box, because a run's future is tens of kilobytes and most targets are idle most of the time.
         let run = aside.beside(run(probe, timeout, lag, telemetry));
         let mut observation = Box::pin(run).await;

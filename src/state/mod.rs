@@ -48,7 +48,10 @@ pub struct Totals {
     pub runs_succeeded: u64,
     pub runs_failed: u64,
     /// Confirmed outages begun, but for those that began and ended in maintenance.
-    pub outages: u64,
+    pub outages: u32,
+    /// Failing series that ended before an outage was confirmed, outside of maintenance. Runs out of turn do not add to them.
+    #[serde(default)]
+    pub blips: u32,
     pub up: Duration,
     pub down: Duration,
     pub unknown: Duration,

@@ -182,11 +182,73 @@ fn a_blip_goes_to_up_and_stays_visible_in_the_counters() {
     assert_eq!(bench.run(12, up()).change, None);
     let snapshot = bench.at(15);
     assert_eq!((snapshot.verdict, snapshot.since), (Verdict::Up, Some(wall(0))));
-    assert_eq!((snapshot.totals.runs_failed, snapshot.totals.outages), (1, 0));
+    assert_eq!((snapshot.totals.runs_failed, snapshot.totals.outages, snapshot.totals.blips), (1, 0, 1));
     assert_eq!(snapshot.failures, [(REFUSED, 1)]);
     assert_eq!(bench.clocks(15), (15, 0, 0));
     assert!(snapshot.capsules.latest_failure.is_some());
     assert_eq!(snapshot.capsules.first_failure, None, "there was no outage");
+}
+
+#[test]
+fn a_series_is_one_blip_or_one_outage_however_many_runs_it_has() {
+    let blips = |failures, script: &[Reason2]| {
+        let bench = Bench::new(failures);
+        for (second, result) in (0..).step_by(10).zip(script) {
+            bench.run(second, observation(*result));
+        }
+        let totals = bench.at(200).totals;
+        (totals.outages, totals.blips)
+    };
+    use Reason2::{Bad, Good, Own};
+    assert_eq!(blips(3, &[Good, Bad, Good, Bad, Bad, Good, Bad]), (0, 2), "what goes on is none yet");
+    assert_eq!(blips(3, &[Good, Bad, Own, Bad, Own, Good]), (0, 1), "what says nothing does not end a series");
+    assert_eq!(blips(3, &[Good, Bad, Bad, Bad, Bad, Good, Good]), (1, 0));
+    assert_eq!(blips(2, &[Good, Bad, Bad, Good, Bad, Good]), (1, 1));
+    assert_eq!(blips(1, &[Good, Bad, Good, Bad, Good]), (2, 0), "each is an outage");
+    assert_eq!(blips(2, &[Bad, Good]), (0, 1), "before anything is known of it");
+    assert_eq!(blips(2, &[Good, Own, Good, Own, Own, Good]), (0, 0), "our own trouble");
+}
+
+#[test]
+fn runs_out_of_turn_add_no_blips() {
+    let bench = Bench::new(2);
+    let aside = |second, observation| {
+        let now = bench.t0 + second * S;
+        bench.state.begin_aside(now);
+        bench.state.record(Observation { started: wall(second), ..observation }, now);
+    };
+    bench.run(0, up());
+    for second in [2, 4, 6] {
+        aside(second, down(REFUSED));
+        aside(second + 1, up());
+    }
+    assert_eq!(bench.at(9).totals.blips, 0, "seen by chance");
+    bench.run(10, down(REFUSED));
+    aside(12, up());
+    assert_eq!(bench.at(13).totals.blips, 1, "the tick saw it, a re-check ended it");
+    aside(14, down(REFUSED));
+    bench.run(20, down(REFUSED));
+    assert_eq!((bench.at(20).totals.blips, bench.at(20).totals.outages), (1, 1));
+
+    let bench = Bench::new(3);
+    bench.run(0, up());
+    bench.state.begin_aside(bench.t0 + 5 * S);
+    bench.state.record(Observation { started: wall(5), ..down(REFUSED) }, bench.t0 + 5 * S);
+    bench.run(10, down(REFUSED));
+    bench.run(20, up());
+    assert_eq!(bench.at(20).totals.blips, 1, "the tick would have seen it anyway");
+}
+
+#[test]
+fn a_blip_in_maintenance_is_none() {
+    let bench = Bench::maintained(2, 5, 25);
+    for (second, result) in [(0, up()), (10, down(REFUSED)), (12, up()), (24, down(REFUSED)), (26, up())] {
+        bench.run(second, result);
+    }
+    assert_eq!(bench.at(29).totals.blips, 0);
+    bench.run(30, down(REFUSED));
+    bench.run(32, up());
+    assert_eq!(bench.at(33).totals.blips, 1);
 }
 
 #[test]
@@ -427,7 +489,7 @@ proptest! {
             let totals = state.snapshot(now).totals;
             prop_assert!(totals.up >= before.up && totals.down >= before.down && totals.unknown >= before.unknown);
             prop_assert!(totals.runs_succeeded >= before.runs_succeeded && totals.runs_failed >= before.runs_failed);
-            prop_assert!(totals.outages >= before.outages);
+            prop_assert!(totals.outages >= before.outages && totals.blips >= before.blips);
             prop_assert_eq!(totals.up + totals.down + totals.unknown + state.pending(), until - t0);
             before = totals;
             Ok(())

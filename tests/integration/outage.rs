@@ -109,6 +109,7 @@ targets: [{{name: blip, target: {}, module: http}}]
     page.metric("probe_outages_total").target("blip").value(0.0);
     page.metric("probe_down_seconds_total").target("blip").value(0.0);
     page.metric("probe_runs_total").target("blip").label("result", "failure").value(1.0);
+    page.metric("probe_blips_total").target("blip").value(1.0);
     let target = exporter.target("blip");
     assert_eq!(target["evidence"]["latest_failure"]["http"]["status"], 500);
     assert!(target["evidence"]["first_failure"].is_null(), "there was no outage");

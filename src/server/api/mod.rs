@@ -65,7 +65,8 @@ struct ExplainedBy<'a> {
 struct Totals {
     runs_succeeded: u64,
     runs_failed: u64,
-    outages: u64,
+    outages: u32,
+    blips: u32,
     up_seconds: f64,
     down_seconds: f64,
     unknown_seconds: f64,
@@ -111,6 +112,7 @@ impl<'a> Summary<'a> {
                 runs_succeeded: totals.runs_succeeded,
                 runs_failed: totals.runs_failed,
                 outages: totals.outages,
+                blips: totals.blips,
                 up_seconds: seconds(totals.up),
                 down_seconds: seconds(totals.down),
                 unknown_seconds: seconds(totals.unknown),
@@ -206,7 +208,7 @@ mod tests {
                 "failures_in_a_row": 4,
                 "explained_by": null,
                 "totals": {
-                    "runs_succeeded": 1000, "runs_failed": 14, "outages": 2,
+                    "runs_succeeded": 1000, "runs_failed": 14, "outages": 2, "blips": 1,
                     "up_seconds": 15000.0, "down_seconds": 210.0, "unknown_seconds": 0.25, "maintenance_seconds": 0.0,
                 },
             })

@@ -419,11 +419,12 @@ fn totals(out: &mut String, target: &TargetSnapshot, json: &Value) {
     let _ = write!(
         out,
         "<h2>Since the exporter knows it</h2>\n<dl><dt>runs</dt><dd>{} succeeded, {} failed</dd>\
-         <dt>outages</dt><dd>{}</dd><dt>up</dt><dd>{}</dd><dt>down</dt><dd>{}</dd><dt>unknown</dt><dd>{}</dd>\
+         <dt>outages</dt><dd>{}</dd><dt>blips</dt><dd>{}</dd><dt>up</dt><dd>{}</dd><dt>down</dt><dd>{}</dd><dt>unknown</dt><dd>{}</dd>\
          <dt>in maintenance</dt><dd>{}</dd>",
         totals.runs_succeeded,
         totals.runs_failed,
         totals.outages,
+        totals.blips,
         span(totals.up),
         span(totals.down),
         span(totals.unknown),

@@ -112,6 +112,16 @@ pub enum Next {
     Recheck,
 }
 
+/// What the failing series may still count as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Uncounted {
+    Nothing,
+    /// A blip, if it ends before it is confirmed.
+    Blip,
+    /// An outage that was confirmed in a maintenance window, if it outlasts that.
+    Outage,
+}
+
 struct Inner {
     verdict: Verdict,
     since: Option<SystemTime>,
@@ -133,8 +143,9 @@ struct Inner {
     timeline: Timeline,
     recent: Recent,
     notice: Option<Arc<Notice>>,
-    /// The outage was confirmed in a maintenance window, and is counted when it outlasts that.
-    outage_uncounted: bool,
+    uncounted: Uncounted,
+    /// The run that began last is beside the ticks.
+    aside: bool,
     wishes: Wishes,
     /// See [`Standing::asked`].
     asked: Option<Instant>,
@@ -164,7 +175,8 @@ impl TargetState {
             timeline: Timeline::default(),
             recent: Recent::default(),
             notice: None,
-            outage_uncounted: false,
+            uncounted: Uncounted::Nothing,
+            aside: false,
             wishes: Wishes::default(),
             asked: None,
             retired: false,
@@ -206,7 +218,8 @@ impl TargetState {
             timeline: old.timeline.clone(),
             recent: old.recent.clone(),
             notice: old.notice.clone(),
-            outage_uncounted: old.outage_uncounted,
+            uncounted: if confirmed { old.uncounted } else { Uncounted::Nothing },
+            aside: false,
             wishes: old.wishes.handed_on(),
             asked: old.asked.filter(|_| confirmed),
             retired: false,
@@ -222,13 +235,23 @@ impl TargetState {
         &self.target
     }
 
-    /// A run begins.
+    /// A run begins at a tick.
     pub fn begin(&self, now: Instant) {
+        self.begin_run(now, false);
+    }
+
+    /// A run begins beside the ticks: the first look, a re-check, or one that was wished for.
+    pub fn begin_aside(&self, now: Instant) {
+        self.begin_run(now, true);
+    }
+
+    fn begin_run(&self, now: Instant, aside: bool) {
         let mut inner = self.lock();
         let inner = &mut *inner;
         if !inner.retired {
             inner.clock.begin(now, &mut inner.totals);
             inner.wishes.begin(now);
+            inner.aside = aside;
         }
     }
 
@@ -458,11 +481,14 @@ impl Inner {
         }
         // Pending failures were a blip: the target was up, and the runs stay counted as failed.
         self.clock.resolve(Account::Up, &mut self.totals);
+        if self.uncounted == Uncounted::Blip {
+            self.totals.blips = self.totals.blips.saturating_add(1);
+        }
+        self.uncounted = Uncounted::Nothing;
         self.failures_in_a_row = 0;
         self.diagnosis = None;
         self.shared_cause = None;
         self.paths.end_series();
-        self.outage_uncounted = false;
         self.capsules.last_good = Some(Arc::clone(run));
         let series = self.series.take();
         let change = match self.verdict {
@@ -492,16 +518,19 @@ impl Inner {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         self.capsules.latest_failure = Some(Arc::clone(run));
         let mark = self.clock.mark();
-        let (first, began) = self.series.get_or_insert_with(|| (Arc::clone(run), mark));
         let maintenance = target.maintenance.current(run.started).is_some();
+        let (first, began) = self.series.get_or_insert_with(|| (Arc::clone(run), mark));
         if self.verdict == Verdict::Down {
-            if self.outage_uncounted && !maintenance {
-                self.outage_uncounted = false;
-                self.totals.outages += 1;
+            if self.uncounted == Uncounted::Outage && !maintenance {
+                self.count_outage();
             }
             return (Account::Down, None, Next::Tick);
         }
         if self.failures_in_a_row < target.confirm.failures.get() {
+            // What only runs out of turn saw is none: there would be the more blips, the more of those there are.
+            if !self.aside && !maintenance {
+                self.uncounted = Uncounted::Blip;
+            }
             return (Account::Pending, None, Next::Recheck);
         }
         let since = first.started;
@@ -514,9 +543,9 @@ impl Inner {
         self.timeline.push(Turn { time: since, verdict: Verdict::Down, reason });
         // What goes down while it is worked on is no outage, unless it stays down.
         if maintenance {
-            self.outage_uncounted = true;
+            self.uncounted = Uncounted::Outage;
         } else {
-            self.totals.outages += 1;
+            self.count_outage();
         }
         self.clock.resolve(Account::Down, &mut self.totals);
         (Account::Down, Some(Change::WentDown { since, duration }), Next::Tick)
@@ -533,6 +562,11 @@ impl Inner {
         };
         let time = self.diagnosis.as_deref().map_or(trace.time, |diagnosis| diagnosis.time);
         self.diagnosis = Some(Arc::new(Diagnosis { time, finding, sentence: trace.sentence.clone(), attempts }));
+    }
+
+    fn count_outage(&mut self) {
+        self.uncounted = Uncounted::Nothing;
+        self.totals.outages = self.totals.outages.saturating_add(1);
     }
 
     fn count_reason(&mut self, reason: Reason) {

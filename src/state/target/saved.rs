@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::paths::Paths;
-use super::{Inner, TargetState};
+use super::{Inner, TargetState, Uncounted};
 use crate::config::Target;
 use crate::observation::{Diagnosis, GoodPath, Path, Reason, SharedCause};
 use crate::state::changes::Changes;
@@ -104,7 +104,7 @@ impl TargetState {
             changes: inner.changes.clone(),
             timeline: inner.timeline.clone(),
             recent: inner.recent.clone(),
-            outage_uncounted: inner.outage_uncounted,
+            outage_uncounted: inner.uncounted == Uncounted::Outage,
         }
     }
 
@@ -139,7 +139,9 @@ impl TargetState {
             inner.failures_in_a_row = saved.failures_in_a_row;
             inner.diagnosis = saved.diagnosis;
             inner.shared_cause = saved.shared_cause.filter(|_| saved.verdict == Verdict::Down);
-            inner.outage_uncounted = saved.outage_uncounted;
+            if saved.outage_uncounted {
+                inner.uncounted = Uncounted::Outage;
+            }
         } else if saved.verdict != Verdict::Unknown {
             inner.timeline.push(Turn { time: saved.settled, verdict: Verdict::Unknown, reason: None });
         }
