@@ -21,7 +21,8 @@ import live  # noqa: E402
 import sink as sinks  # noqa: E402
 from service import NameServer, Site  # noqa: E402
 
-REGIONS = ("ap", "eu", "us")
+# And what customers call them.
+REGIONS = {"ap": "Asia", "eu": "Europe", "us": "America"}
 
 # The numbers that are other than shipped, so that minutes are seconds: file, pattern, replacement. Each must match.
 FASTER = (
@@ -126,7 +127,7 @@ class Chain:
         http = {"preferred_ip_protocol": "ip4", "headers": {"X-Region": region}, "tls_config": {"ca_file": str(self.site.pki.ca)}}
         targets = [self._target(region, name, display_name) for name, display_name in SERVICES.items()]
         config = {
-            "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": region},
+            "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": region}, "region_name": REGIONS[region],
                        "confirm": {"failures": 2, "retry_interval": "200ms"}},
             "modules": {"http_2xx": {"prober": "http", "http": http}},
             "notice_files": [str(self.folder / "notices.json")],

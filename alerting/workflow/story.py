@@ -96,7 +96,7 @@ def in_one_region(story):
     assert notes["evidence"].startswith(chain.exporters["eu"][0]) and evidence, notes["evidence"]
     assert "503" in evidence and "the database does not answer" in evidence, evidence
     assert get(notes["runbook_url"]), notes["runbook_url"]
-    told = story.heard(CUSTOMERS, "shop", "The shop is not available in one region")
+    told = story.heard(CUSTOMERS, "shop", "The shop is not available in Europe")
     clock.tick()
     chain.site.mend("shop")
     end = story.heard(ONCALL, "shop", "shop is up again after")
@@ -244,7 +244,7 @@ def one_way(story):
     assert (notes["scope"], notes["regions"]) == ("single-region", FAR), notes
     story.heard(MAIL, "127.0.0.3", "[CRITICAL] 3 targets are down: they share the")
     told = story.heard(CUSTOMERS, "Several of our services", "having problems")
-    says(told, "Isle 1, Isle 2, Isle 3", "Customers in one region.")
+    says(told, "Isle 1, Isle 2, Isle 3", "Customers in Europe.")
     clock.tick()
     chain.site.way.open()
     end = story.heard(ONCALL, "127.0.0.3", "its targets are up again after")

@@ -31,7 +31,7 @@ pub use loading::LoadError;
 
 use crate::cause::{self, Causes, Dependencies};
 use crate::config::{Config, ConfigErrors, ModuleSettings, Parents, Target};
-use crate::metrics::{CausesGauge, ResolverGauge, VantageGauge};
+use crate::metrics::{CausesGauge, ResolverGauge, VantageGauge, VantageInfo};
 use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
 use crate::server::{self, External, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, Web};
@@ -203,6 +203,12 @@ impl App {
         let (vantages, configs) = (vantage.clone(), config.subscribe());
         let gauge = VantageGauge::new(move || Some((configs.borrow().labels.clone(), vantages.get().reaches()?)));
         telemetry.registry.register(Box::new(gauge)).context("cannot register a metric")?;
+        let configs = config.subscribe();
+        let info = VantageInfo::new(move || {
+            let config = configs.borrow();
+            (config.labels.clone(), config.region_name.clone())
+        });
+        info.and_then(|info| telemetry.registry.register(Box::new(info))).context("cannot register a metric")?;
         let (lookups, configs) = (vantage.clone(), config.subscribe());
         let gauge = ResolverGauge::new(move || (configs.borrow().labels.clone(), lookups.lookups().resolvers()));
         gauge.and_then(|gauge| telemetry.registry.register(Box::new(gauge))).context("cannot register a metric")?;

@@ -182,6 +182,8 @@ pub struct Config {
     pub shared_cause: SharedCauseSettings,
     /// Where traces are to be seen.
     pub trace_url: Option<Arc<TraceUrl>>,
+    /// What customers call the region of this exporter.
+    pub region_name: Option<Box<str>>,
     /// What `/config` shows: the effective YAML, secrets masked; then each target file as a document of its own.
     pub masked_yaml: String,
     /// Files that the config named (target files, CA files, secrets), for the watcher. Not the main file.

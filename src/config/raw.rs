@@ -152,6 +152,7 @@ pub(super) struct RawGlobal {
     pub(super) path: Option<RawPath>,
     pub(super) shared_cause: Option<RawSharedCause>,
     pub(super) trace_url: Option<String>,
+    pub(super) region_name: Option<String>,
     /// Names and mappings, so it is read from the tree; in a target and a group too.
     #[serde(rename = "depends_on")]
     pub(super) _depends_on: Option<IgnoredAny>,

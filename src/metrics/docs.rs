@@ -49,6 +49,8 @@ fn own() -> Vec<(String, String, String, String)> {
     }
     let vantage = super::VantageGauge::new(|| Some((crate::config::LabelSet::default(), true)));
     let _ = telemetry.registry.register(Box::new(vantage));
+    let region = super::VantageInfo::new(|| (crate::config::LabelSet::default(), Some(Box::default())));
+    let _ = region.and_then(|region| telemetry.registry.register(Box::new(region)));
     let resolver = super::ResolverGauge::new(|| (crate::config::LabelSet::default(), vec![(String::new(), true)]));
     let _ = resolver.and_then(|resolver| telemetry.registry.register(Box::new(resolver)));
     let cause = SharedCause {

@@ -27,7 +27,7 @@ mod tests;
 
 pub use family::{FAMILIES, Family, Kind};
 pub use format::Format;
-pub use own::{CausesGauge, ResolverGauge, TargetCount, VantageGauge};
+pub use own::{CausesGauge, ResolverGauge, TargetCount, VantageGauge, VantageInfo};
 pub use page::Page;
 pub use probe_page::probe_page;
 pub use selection::{Selection, SelectionError, Shard};

@@ -72,6 +72,35 @@ impl<F: Fn() -> Option<(LabelSet, bool)> + Send + Sync> Collector for VantageGau
     }
 }
 
+/// `probe_vantage_info` with the labels of the config in force; no sample when the region has no name.
+pub struct VantageInfo<F> {
+    now: F,
+    desc: Desc,
+}
+
+impl<F: Fn() -> (LabelSet, Option<Box<str>>) + Send + Sync> VantageInfo<F> {
+    /// # Errors
+    /// None in practice: the name is valid.
+    pub fn new(now: F) -> prometheus::Result<Self> {
+        Ok(Self { now, desc: desc("probe_vantage_info")? })
+    }
+}
+
+impl<F: Fn() -> (LabelSet, Option<Box<str>>) + Send + Sync> Collector for VantageInfo<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (labels, Some(name)) = (self.now)() else { return Vec::new() };
+        let help = "Always 1; what customers call the region of this exporter.";
+        let opts = Opts::new("probe_vantage_info", help).const_labels(beside(&labels, &["region_name"]));
+        let Ok(gauge) = GaugeVec::new(opts, &["region_name"]) else { return Vec::new() };
+        gauge.with_label_values(&[&*name]).set(1.0);
+        gauge.collect()
+    }
+}
+
 /// `probe_resolver_ok` of each resolver, with the labels of the config in force.
 pub struct ResolverGauge<F> {
     now: F,
@@ -216,6 +245,18 @@ mod tests {
         assert!(registry.gather().is_empty());
         *ok.lock().unwrap() = Some(false);
         assert!(text(&registry.gather()[0]).ends_with("probe_vantage_ok{region=\"eu\"} 0\n"));
+    }
+
+    #[test]
+    fn the_regions_name_is_a_label_of_one_series() {
+        let labels = LabelSet::new([("region".to_owned(), "eu".to_owned())]).unwrap();
+        let named = |name: Option<&str>| {
+            let (labels, name) = (labels.clone(), name.map(Into::into));
+            VantageInfo::new(move || (labels.clone(), name.clone())).unwrap().collect()
+        };
+        let text = text(&named(Some("Europe"))[0]);
+        assert!(text.ends_with("probe_vantage_info{region=\"eu\",region_name=\"Europe\"} 1\n"), "{text}");
+        assert!(named(None).is_empty());
     }
 
     #[test]

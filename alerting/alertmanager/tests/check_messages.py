@@ -12,7 +12,7 @@ import re
 import sys
 
 # What customers may read of an alert: its name for them, and the operator's own words.
-PUBLIC = {"customer_name", "customer_services", "customer_services_more", "notice_cause", "notice_action", "notice_next_update"}
+PUBLIC = {"customer_name", "customer_regions", "customer_services", "customer_services_more", "notice_cause", "notice_action", "notice_next_update"}
 JARGON = (
     "alert|target|prometheus|exporter|probe|vantage|label|severity|scope|"
     "http|https|tls|ssl|dns|tcp|icmp|grpc|port|proxy|null|nil|no value|[a-z]+_[a-z_]+"

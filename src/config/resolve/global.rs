@@ -9,6 +9,7 @@ use super::address::{host_port, host_port_or};
 use super::maintenance::NamedWindow;
 use super::path::path_of;
 use super::services::Transport;
+use super::target::display_name_of;
 use super::{Resolver, anchor, shared_cause, trace_context};
 use crate::config::problem::{At, shorten};
 use crate::config::raw::{Entries, RawConfirm, RawGlobal};
@@ -43,6 +44,7 @@ pub(super) struct Defaults {
     pub(super) anchors: Vec<Anchor>,
     pub(super) shared_cause: SharedCauseSettings,
     pub(super) trace_url: Option<TraceUrl>,
+    pub(super) region_name: Option<Box<str>>,
     /// Windows with whom they are for; a target takes those that name it.
     pub(super) maintenance: Vec<NamedWindow>,
 }
@@ -65,6 +67,7 @@ impl Default for Defaults {
             anchors: Vec::new(),
             shared_cause: SharedCauseSettings::default(),
             trace_url: None,
+            region_name: None,
             maintenance: Vec::new(),
         }
     }
@@ -87,6 +90,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
         diagnose,
         shared_cause,
         trace_url,
+        region_name,
         _depends_on: _,
         path,
     } = raw.unwrap_or_default();
@@ -120,6 +124,7 @@ pub(super) fn global(raw: Option<RawGlobal>, at: &At<'_>, r: &mut Resolver<'_>) 
     defaults.anchors = anchor::anchors(anchors, &at.key("anchors"), r);
     defaults.shared_cause = shared_cause::shared_cause(shared_cause, &at.key("shared_cause"), r);
     defaults.trace_url = trace_context::trace_url(trace_url, &at.key("trace_url"), r);
+    defaults.region_name = display_name_of(region_name, &at.key("region_name"), r);
     defaults
 }
 

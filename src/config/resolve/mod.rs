@@ -193,6 +193,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         anchors: defaults.anchors,
         shared_cause: defaults.shared_cause,
         trace_url: defaults.trace_url.map(Arc::new),
+        region_name: defaults.region_name,
         refresh_interval: defaults.refresh_interval,
         warnings: r.warnings,
         source: source.clone(),

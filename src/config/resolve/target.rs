@@ -309,7 +309,7 @@ fn fan_out(
 }
 
 /// One line of text for people.
-fn display_name_of(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Box<str>> {
+pub(super) fn display_name_of(raw: Option<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Box<str>> {
     let text = raw.filter(|text| !text.trim().is_empty())?;
     if text.len() > TargetName::MAX_BYTES {
         r.problems.add(at, format!("is {} bytes long; at most {} are allowed", text.len(), TargetName::MAX_BYTES));
