@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes vocabulary.rules.yml from the reasons in src/observation, so that alerts can say what to look at first.
-# With --check it writes nothing, and fails when the file, or a runbook of a reason, is missing or out of step.
+# With --check it writes nothing, and fails when the file, a runbook of a reason, or a matcher of the reasons that say nothing of
+# their target is missing or out of step.
 set -euo pipefail
 cd "$(dirname "$0")"
 source=../../src/observation/mod.rs
@@ -47,3 +48,24 @@ while read -r reason; do
     fi
 done < <(sed -n 's/.*{reason: \([a-z_]*\),.*/\1/p' "$rules")
 echo "$rules: $count reasons, each with a runbook"
+
+# Runs with these reasons say nothing of their target: Reason::is_inconclusive, by the labels of its variants.
+inconclusive=$(awk '
+    /^ *[A-Z][A-Za-z]* "[a-z_]+" ".*" ".*";$/ {split($0, part, "\""); label[$1] = part[2]}
+    /fn is_inconclusive\(/ {on = 1}
+    on && /^    }/ {exit}
+    on {
+        while (match($0, /Self::[A-Za-z]+/)) {
+            said = said separator label[substr($0, RSTART + 6, RLENGTH - 6)]
+            separator = "|"
+            $0 = substr($0, RSTART + RLENGTH)
+        }
+    }
+    END {print said}' "$source")
+matchers=$(grep -noE "reason[=!]~\"([a-z_]+\|)*(${inconclusive:?is_inconclusive was not found in $source})(\|[a-z_]+)*\"" ./*.rules.yml ../../grafana/generator/*.py)
+if wrong=$(grep -vF "~\"$inconclusive\"" <<<"$matchers"); then
+    echo "reasons that say nothing of their target are $inconclusive; not so in:" >&2
+    echo "$wrong" >&2
+    exit 1
+fi
+echo "$(wc -l <<<"$matchers") matchers of $inconclusive"
