@@ -20,7 +20,7 @@ def build():
         annotations=[outages(CHOSEN), maintenance(CHOSEN)],
         sections=[
             Section("", *counts()),
-            Section("Now", down_now(), notices(), regions()),
+            Section("Now", causes(), down_now(), notices(), regions()),
             Section("In this range", states(), outages_begun(), reasons()),
             Section("Latency and certificates", slowest(), certificates()),
         ],
@@ -56,6 +56,47 @@ def counts():
         stat("Regions reporting", "Regions that report. One that falls silent is missed here, and by the alert VantageLost.",
              [query(f"count(count by (region) ({INFO})) or vector(0)", instant=True)], **counted),
     ]
+
+
+def causes():
+    """Facts that failing targets share, as the exporters found them, and targets that others depend on."""
+    parents = series("probe_explained_info", CHOSEN, 'parent="down"')
+    start = series("probe_outage_start_timestamp_seconds", 'region=~"$region"')
+
+    def shared(metric, *matchers):
+        return series(f"uptime_exporter_shared_cause_{metric}", 'region=~"$region"', *matchers)
+
+    def both(found, declared):
+        """The latter by the label `by`, which becomes the cause."""
+        cause = f'label_replace(label_join({declared}, "value", "", "by"), "kind", "target", "", "")'
+        return f"max by (kind, value) (\n  {found}\n    or\n  {cause}\n)"
+
+    since = both(f"min by (kind, value) ({shared('start_timestamp_seconds')})",
+                 f'min by (by) (label_join({start}, "by", "", "target")) and on (by) {parents}')
+    down = both(shared("targets", 'state="failing"'), f"count by (by) (count by (by, target) ({parents}))")
+    good = "max by (kind, value) (" + shared("targets", 'state="good"') + ")"
+    seen = both(f"count by (kind, value) ({shared('start_timestamp_seconds')})", f"count by (by) (count by (by, region) ({parents}))")
+    return table(
+        "Causes",
+        "What several targets that are down have in common: a fact that the exporters found, or a target that they depend on. Down is how "
+        "many it explains, as the region with the most sees it; Good is how many have it and are up.",
+        [query(f"{since} * 1000", table=True), query(f"time() - {since}", table=True), query(down, table=True), query(good, table=True),
+         query(seen, table=True)],
+        size=(24, 5), none="Nothing that is down has a cause in common",
+        sort=("Down", True),
+        transformations=[
+            merge(),
+            columns(("kind", "Shared"), ("value", "Cause"), ("Value #A", "Since"), ("Value #B", "For"), ("Value #C", "Down"),
+                    ("Value #D", "Good"), ("Value #E", "Regions")),
+        ],
+        overrides=[
+            by_name("Since", unit="dateTimeAsIsoNoDateIfToday"),
+            by_name("For", unit="dtdurations", decimals=1),
+            by_name("Down", thresholds=steps(colour.PLAIN, (1, colour.BAD)), cellOptions=TEXT_COLOUR, width=80),
+            by_name("Good", width=80),
+            by_name("Regions", width=90),
+        ],
+    )
 
 
 def down_now():

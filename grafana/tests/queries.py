@@ -48,6 +48,9 @@ def truths(scenario, found):
     def rows(board, place, *names):
         return {tuple(labels.get(name, "") for name in names): numbers[-1] for labels, numbers in of(board, place)}
 
+    causes = rows("uptime-overview", "Causes (C)", "kind", "value")
+    yield "the address that eight share is a cause", causes.get(("address", "127.0.0.2")) == 8
+    yield "the gateway is a cause", causes.get(("target", "gateway")) == 1
     down = rows("uptime-overview", "Down now (A)", "target", "region", "reason", "scope")
     yield "closed is down everywhere, refused", ("closed", "us-east", "connect_refused", "global") in down
     yield "the certificate is not trusted", ("untrusted", "eu-west", "tls_untrusted", "global") in down

@@ -24,15 +24,17 @@ EXPORTER = os.environ.get("UPTIME_EXPORTER") or str(ROOT / "target" / "debug" / 
 
 
 class Peer(http.server.BaseHTTPRequestHandler):
-    """/ok, /slow, /broken; /flaps is broken for a while, every so often; /moves changes its Server header, once it was asked
-    often enough for everyone to have seen the first."""
+    """/ok, /slow, /broken; /flaps is broken for a while, every so often; /moves changes its Server header, and /breaks breaks, once
+    it was asked often enough for everyone to have seen the first."""
 
     protocol_version = "HTTP/1.1"
     began = time.monotonic()
     moves = itertools.count()
+    breaks = itertools.count()
 
     def do_GET(self):
         broken = self.path == "/broken" or (self.path == "/flaps" and (time.monotonic() - Peer.began) % 10 < 5)
+        broken = broken or (self.path == "/breaks" and next(Peer.breaks) > 80)
         if self.path == "/slow":
             time.sleep(0.2)
         self.server_name = "new" if self.path == "/moves" and next(Peer.moves) > 20 else "old"
@@ -55,8 +57,8 @@ class Server(http.server.ThreadingHTTPServer):
         """Clients that go away in the middle are the exporters as they are stopped."""
 
 
-def serve(handler, context=None):
-    server = Server(("127.0.0.1", 0), handler)
+def serve(handler, context=None, address="127.0.0.1"):
+    server = Server((address, 0), handler)
     if context:
         # The handshake belongs to the connection's thread: one who never speaks is not to hold up the others.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -100,6 +102,7 @@ class Scenario:
     def __enter__(self):
         plain = serve(Peer)
         secure = serve(Peer, certificate(self.folder))
+        self.rack = serve(Peer, address="127.0.0.2")
         held, closed = closed_port()
         self.stack.callback(held.close)
         self.exporters = {
@@ -132,6 +135,10 @@ class Scenario:
             {"name": "moved", "target": f"{url}/moves", "display_name": "News"},
             {"name": "addresses", "target": f"http://127.0.0.1:{plain}/ok", "ip_protocol": "both", "up_when": "any",
              "display_name": "Maps"},
+            # What fails together: behind one address, and behind another target.
+            *({"name": f"rack-{n}", "target": f"http://127.0.0.2:{self.rack}/breaks"} for n in range(1, 9)),
+            {"name": "gateway", "target": f"{url}/broken"},
+            {"name": "door", "target": f"{url}/broken", "depends_on": ["gateway"]},
             # Not for customers: they have no label public.
             {"name": "internal.example.com", "target": f"{url}/ok"},
         ]
