@@ -76,8 +76,7 @@ class Way:
 
     def __init__(self, address, server):
         self._server = server
-        # One connection waits to be taken. While nobody takes it, the kernel drops what others send.
-        self._listener = socket.create_server(address, backlog=0)
+        self._listener = socket.create_server(address)
         self.address = "{}:{}".format(*self._listener.getsockname())
         self._open = threading.Event()
         self._ends = []
@@ -85,11 +84,13 @@ class Way:
         threading.Thread(target=self._take, daemon=True).start()
 
     def open(self):
+        self._listener.listen(WAITING)
         self._open.set()
 
     def cut(self):
         self._open.clear()
-        # Those that wait fill the line. Whoever is in it when the way opens is let through.
+        # One connection may wait to be taken. While nobody takes it, the kernel drops what others send.
+        self._listener.listen(0)
         for _ in range(3):
             filler = socket.socket()
             filler.setblocking(False)
@@ -227,8 +228,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+# Connections that wait to be taken. On a busy machine many come at once; what the kernel drops comes again a second later, which is
+# too late for a run.
+WAITING = 128
+
+
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = WAITING
 
     def handle_error(self, *_):
         """Clients that refuse the certificate, or are stopped."""
