@@ -45,6 +45,7 @@ mod problem;
 mod raw;
 mod re2;
 mod resolve;
+pub(crate) mod rsa;
 mod shape;
 pub mod shared_cause;
 pub mod tcp;

@@ -329,18 +329,13 @@ fn headers(
         let at = at.key(&name);
         let Some((name, mut value)) = header_pair(&name, &value, &at, None, r) else { continue };
         if name == http::header::HOST {
-            let text = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
-            let text = match names::authority(&text) {
-                Ok(ascii) => ascii.into_owned(),
-                Err(what) => {
-                    r.problems.add_fault(&at, format!("{:?} {what}", shorten(&text)));
-                    continue;
+            match names::host_header(&String::from_utf8_lossy(value.as_bytes())) {
+                Err(sentence) => r.problems.add_fault(&at, sentence),
+                Ok(name) => {
+                    if host.replace(name).is_some() {
+                        r.warn(&at, TWICE);
+                    }
                 }
-            };
-            if text.is_empty() || text.contains(|c: char| c.is_whitespace() || "/@?#".contains(c)) {
-                r.problems.add_fault(&at, format!("{:?} is not a host or host:port", shorten(&text)));
-            } else if host.replace(text).is_some() {
-                r.warn(&at, TWICE);
             }
             continue;
         }

@@ -57,6 +57,19 @@ pub(crate) fn authority(text: &str) -> Result<Cow<'_, str>, String> {
     }
 }
 
+/// The value of a Host header: a host or `host:port`, in ASCII.
+///
+/// # Errors
+/// A sentence on what is none.
+pub(super) fn host_header(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let ascii = authority(text).map_err(|what| format!("{:?} {what}", shorten(text)))?;
+    if ascii.is_empty() || ascii.contains(|c: char| c.is_whitespace() || "/@?#".contains(c)) {
+        return Err(format!("{:?} is not a host or host:port", shorten(text)));
+    }
+    Ok(ascii.into_owned())
+}
+
 /// A name to ask a DNS server for: any bytes but for the length of labels, with `\.` and `\ddd` as in zone files.
 ///
 /// # Errors

@@ -39,9 +39,7 @@ fn sequence(der: &[u8]) -> Option<&[u8]> {
 fn rsa(der: &[u8]) -> Option<String> {
     let (rest, _) = Integer::from_der(sequence(der)?).ok()?;
     let (_, modulus) = Integer::from_der(rest).ok()?;
-    let bytes = modulus.as_ref();
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    let bits = bytes[zeros..].first().map_or(0, |first| 8 * (bytes.len() - zeros) - first.leading_zeros() as usize);
+    let bits = crate::config::rsa::bits(modulus.as_ref());
     Some(if (2048..=8192).contains(&bits) {
         format!("an RSA key of {bits} bits that is broken")
     } else {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use super::auth::AuthKeys;
 use super::{Resolver, auth, http as http_block, names, tcp, tls, trace_context};
 use crate::config::http::HttpAuth;
-use crate::config::problem::{At, shorten};
+use crate::config::problem::At;
 use crate::config::raw::{Entries, RawHeaderValues, RawHttpClient, RawWebsocket};
 use crate::config::{DnsServers, WebsocketSettings};
 
@@ -36,7 +36,7 @@ pub(super) fn websocket(raw: RawWebsocket, at: &At<'_>, r: &mut Resolver<'_>) ->
     let mut map = HeaderMap::new();
     let headers = headers.map(|headers| without_handshake(headers, &at.key("headers"), r));
     http_block::add_header_values(headers, &[], &mut map, &at.key("headers"), r);
-    host_in_ascii(&mut map, &at.key("headers"), r);
+    host(&mut map, &at.key("headers"), r);
     let at_steps = at.key("query_response");
     let mut steps = tcp::steps(query_response, false, &at_steps, r);
     for (index, step) in steps.iter_mut().enumerate() {
@@ -70,19 +70,18 @@ fn without_handshake(headers: Entries<RawHeaderValues>, at: &At<'_>, r: &mut Res
     Entries(others)
 }
 
-/// A Host header in another script, as DNS has it.
-fn host_in_ascii(headers: &mut HeaderMap, at: &At<'_>, r: &mut Resolver<'_>) {
-    let Some(text) = headers.get(HOST).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()) else { return };
-    if text.is_ascii() {
+/// As for HTTP. An empty one is none.
+fn host(headers: &mut HeaderMap, at: &At<'_>, r: &mut Resolver<'_>) {
+    let Some(value) = headers.get(HOST) else { return };
+    if value.is_empty() {
+        headers.remove(HOST);
         return;
     }
-    let shown = shorten(text);
-    match names::authority(text).map(|ascii| HeaderValue::from_str(&ascii)) {
-        Ok(Ok(value)) => {
-            headers.insert(HOST, value);
-        }
-        Ok(Err(_)) => r.problems.add_fault(at, format!("{shown:?} can be no Host header")),
-        Err(what) => r.problems.add_fault(at, format!("{shown:?} {what}")),
+    let host = names::host_header(&String::from_utf8_lossy(value.as_bytes()));
+    match host.map(HeaderValue::try_from) {
+        Ok(Ok(value)) => drop(headers.insert(HOST, value)),
+        Ok(Err(_)) => r.problems.add_fault(&at.key("Host"), "is no header"),
+        Err(sentence) => r.problems.add_fault(&at.key("Host"), sentence),
     }
 }
 

@@ -21,6 +21,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
 use super::small_pss;
+use crate::config::rsa;
 
 /// What chains are verified with, and handshakes.
 pub(super) static VERIFIED: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
@@ -127,11 +128,7 @@ fn is_rsa_encryption(certificate: &X509Certificate<'_>) -> bool {
 /// The size of the key, if it is an RSA key.
 pub(super) fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
     match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => {
-            let first = key.modulus.iter().position(|&byte| byte != 0)?;
-            let significant = &key.modulus[first..];
-            Some(significant.len() * 8 - usize::try_from(significant[0].leading_zeros()).unwrap_or(0))
-        }
+        Ok(PublicKey::RSA(key)) => Some(rsa::bits(key.modulus)).filter(|bits| *bits > 0),
         _ => None,
     }
 }
