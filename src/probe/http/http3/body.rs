@@ -39,7 +39,7 @@ impl Answer {
         peer: SocketAddr,
         held: Box<dyn Send>,
     ) -> Self {
-        fault.progressed();
+        fault.answered();
         Self(Mutex::new(Open {
             stream,
             ended: false,

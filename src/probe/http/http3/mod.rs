@@ -9,6 +9,7 @@ mod body;
 mod drive;
 mod reason;
 mod socket;
+mod watch;
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use self::body::Answer;
 use self::drive::Drive;
 pub(super) use self::reason::Broken;
 use self::socket::{Fault, Wire};
+use self::watch::Watched;
 use super::trace::HopTrace;
 use super::transport::Outgoing;
 use crate::observation::{Failure, Reason};
@@ -108,7 +110,7 @@ impl Quic {
         let start = async {
             let mut builder = h3::client::builder();
             builder.max_field_section_size(MAX_HEAD).send_grease(false);
-            builder.build::<_, _, Bytes>(h3_quinn::Connection::new(connection.clone())).await
+            builder.build::<_, _, Bytes>(Watched::new(connection.clone(), Arc::clone(&fault))).await
         };
         let (mut control, mut requests) = drive
             .along(&fault, start)

@@ -13,6 +13,7 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::net::UdpSocket;
 
 use super::super::trace::HopTrace;
+use super::reason;
 use crate::observation::{Failure, Reason};
 use crate::probe::tls;
 
@@ -31,12 +32,18 @@ struct Inner {
     found: Option<Faulted>,
     waiting: Option<Waker>,
     bytes: u64,
+    /// The head of the answer came.
+    answered: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum Faulted {
     Io(io::Error),
     Flood,
+    /// The peer takes no request of ours.
+    GoneAway,
+    /// The peer pushes, which it was not allowed to.
+    Pushed,
 }
 
 impl Fault {
@@ -61,21 +68,33 @@ impl Fault {
         self.lock().bytes = 0;
     }
 
+    /// The head of the answer came.
+    pub(super) fn answered(&self) {
+        let mut inner = self.lock();
+        inner.bytes = 0;
+        inner.answered = true;
+    }
+
+    /// The peer said this; once it answers, that counts.
+    pub(super) fn instead_of_an_answer(&self, what: Faulted) {
+        if !self.lock().answered {
+            self.raise(what);
+        }
+    }
+
     fn received(&self, bytes: usize) {
         self.hop.peer_answered();
         let mut inner = self.lock();
         inner.bytes = inner.bytes.saturating_add(bytes as u64);
         if inner.bytes > MAX_IDLE_BYTES {
-            inner.found.get_or_insert(Faulted::Flood);
-            if let Some(waker) = inner.waiting.take() {
-                waker.wake();
-            }
+            drop(inner);
+            self.raise(Faulted::Flood);
         }
     }
 
-    fn io(&self, error: io::Error) {
+    fn raise(&self, what: Faulted) {
         let mut inner = self.lock();
-        inner.found.get_or_insert(Faulted::Io(error));
+        inner.found.get_or_insert(what);
         if let Some(waker) = inner.waiting.take() {
             waker.wake();
         }
@@ -102,6 +121,11 @@ impl Faulted {
                 format!("cannot connect to {peer} by QUIC: nothing listens on this UDP port (ICMP port unreachable)"),
             ),
             Self::Io(error) => tls::classify_connect(error, peer),
+            Self::GoneAway => reason::gone_away(),
+            Self::Pushed => Failure::new(
+                Reason::ProtocolError,
+                "the peer broke the rules of HTTP/3: it pushes, which it was not asked to (H3_ID_ERROR)",
+            ),
         }
     }
 }
@@ -142,7 +166,7 @@ impl AsyncUdpSocket for Wire {
             // Lost, as far as QUIC is concerned: EMSGSIZE is of a path whose MTU is small.
             Err(error) => {
                 if error.raw_os_error() != Some(nix::libc::EMSGSIZE) {
-                    self.fault.io(error);
+                    self.fault.raise(Faulted::Io(error));
                 }
                 Ok(())
             }
@@ -158,7 +182,7 @@ impl AsyncUdpSocket for Wire {
         let (Some(buffer), Some(meta)) = (bufs.first_mut(), meta.first_mut()) else { return Poll::Ready(Ok(0)) };
         loop {
             if let Err(error) = ready!(self.socket.poll_recv_ready(cx)) {
-                self.fault.io(error);
+                self.fault.raise(Faulted::Io(error));
                 return Poll::Pending;
             }
             match self.socket.try_recv(buffer) {
@@ -168,7 +192,7 @@ impl AsyncUdpSocket for Wire {
                     return Poll::Ready(Ok(1));
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(error) => self.fault.io(error),
+                Err(error) => self.fault.raise(Faulted::Io(error)),
             }
         }
     }

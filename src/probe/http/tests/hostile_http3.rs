@@ -138,7 +138,8 @@ fn scripts() -> Vec<Script> {
         controls("SETTINGS of HTTP/2", frame(SETTINGS, &[2, 0]), vec![], ByItself, protocol),
         controls("SETTINGS that are cut", frame(SETTINGS, &[0x40]), vec![], ByItself, protocol),
         controls("SETTINGS without an end", endless(SETTINGS), vec![0x21; 64], ByItself, protocol),
-        controls("GOAWAY", with(frame(GOAWAY, &[0])), vec![], AtTheDeadline, Reason::RequestTimeout),
+        controls("GOAWAY", with(frame(GOAWAY, &[0])), vec![], ByItself, protocol),
+        controls("GOAWAY that spares us", with(frame(GOAWAY, &[4])), vec![], AtTheDeadline, Reason::RequestTimeout),
         controls("GOAWAY that goes up", with(frame(GOAWAY, &[0])), frame(GOAWAY, &[4]), ByItself, protocol),
         controls("DATA on the control stream", with(frame(DATA, b"x")), vec![], ByItself, protocol),
         controls("unknown frames of control", settings.clone(), frame(GREASE, &[0; 64]), ByItself, protocol),
@@ -150,10 +151,7 @@ fn scripts() -> Vec<Script> {
             other: Some((0, vec![])),
             ..controls("two control streams", settings.clone(), vec![], ByItself, protocol)
         },
-        Script {
-            other: Some((1, vec![0])),
-            ..controls("a push stream", settings.clone(), vec![], AtTheDeadline, Reason::RequestTimeout)
-        },
+        Script { other: Some((1, vec![0])), ..controls("a push stream", settings.clone(), vec![], ByItself, protocol) },
         // Nobody reads these, so the window bounds them.
         Script {
             other: Some((2, vec![0x3f; 64])),
