@@ -503,6 +503,7 @@ pub(crate) fn complete() -> Snapshot {
         tls: Some(ms(2)),
         check: Some(ms(3)),
         ssl: Some(true),
+        http_status: Some(200),
         status: Some(0),
         message: "".into(),
         serving: Some(ServingStatus::Serving),

@@ -57,7 +57,9 @@ findings! {
     CertificateOnly "certificate_only" "Only the certificate is at fault: without verification the target is fine.";
     OneFamilyOnly "one_family_only" "Only one address family fails; over the other the target is fine.";
     SomeAddressesFail "some_addresses_fail" "Some addresses of the name fail, others are fine.";
+    EdgeAnswers "edge_answers" "A CDN, firewall or load balancer in front answers by itself, not the origin.";
     AnswersWrongly "answers_wrongly" "Every address that was tried answers, but not as it should.";
+    BreaksOff "breaks_off" "An answer begins, but breaks off or stops before its end.";
     PortOpenNoAnswer "port_open_no_answer" "The port takes connections, but no usable answer comes.";
     PortClosed "port_closed" "The host answers, but nothing listens on the port.";
     PathEnds "path_ends" "Nothing answers, and the way there ends at some hop: behind it there is silence.";

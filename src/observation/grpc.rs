@@ -18,6 +18,8 @@ pub struct GrpcDetail {
     pub check: Option<Duration>,
     /// Whether the call went over TLS; `None` when it did not begin.
     pub ssl: Option<bool>,
+    /// The HTTP status of the answer, as soon as its head came.
+    pub http_status: Option<u16>,
     /// The gRPC status code; `None` when the call ended without one.
     pub status: Option<u32>,
     /// What the server said beside the status.

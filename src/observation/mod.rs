@@ -6,6 +6,7 @@
 mod base64_text;
 mod diagnosis;
 mod dns;
+mod edge;
 mod grpc;
 mod http;
 mod icmp;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::diagnosis::{Attempt, Diagnosis, Finding};
 pub use self::dns::{DnsDetail, DnsReply};
+pub use self::edge::Edge;
 pub use self::grpc::{GrpcDetail, ServingStatus};
 pub use self::http::{HttpDetail, HttpPhases};
 pub use self::icmp::{IcmpDetail, RoundTrips};
@@ -54,6 +56,24 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// What to look at first: what the evidence says, or else what the reason does. `None` for a run that did not fail.
+    pub fn look_first(&self) -> Option<Cow<'static, str>> {
+        let reason = self.outcome.failure()?.reason;
+        if reason.is_of_answer()
+            && let Detail::Http(detail) = &self.detail
+        {
+            if let Some(edge) = Edge::of(detail) {
+                return Some(Cow::Owned(edge.look_first(detail)));
+            }
+            if edge::is_of_gateway(detail) {
+                let text =
+                    "The service behind the gateway: a gateway answers so when that one does not answer as it should.";
+                return Some(Cow::Borrowed(text));
+            }
+        }
+        Some(Cow::Borrowed(reason.look_first()))
+    }
+
     /// A run that did not come to pass, and says nothing about the target.
     pub fn not_begun(timeout: Duration, sentence: impl Into<Box<str>>) -> Self {
         Self {
@@ -220,6 +240,11 @@ impl Reason {
         )
     }
 
+    /// Whether a whole HTTP answer came, and was not the wanted one.
+    pub fn is_of_answer(self) -> bool {
+        matches!(self, Self::HttpStatus | Self::HeaderMismatch | Self::BodyMismatch)
+    }
+
     /// Whether no answer came that could be judged.
     pub fn is_unanswered(self) -> bool {
         matches!(
@@ -375,6 +400,28 @@ pub enum Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_look_at_first_goes_by_whose_answer_it_is() {
+        let run = |reason, status, headers: &[(&str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            let detail = HttpDetail { status: Some(status), headers, ..HttpDetail::default() };
+            let run = Observation {
+                outcome: Outcome::Down(Failure::new(reason, "")),
+                detail: Detail::Http(Box::new(detail)),
+                ..Observation::not_begun(Duration::ZERO, "")
+            };
+            run.look_first().unwrap_or_default().into_owned()
+        };
+        let log = Reason::HttpStatus.look_first();
+        assert_eq!(run(Reason::HttpStatus, 500, &[("server", "nginx")]), log);
+        assert!(run(Reason::HttpStatus, 522, &[("cf-ray", "8a")]).contains("Cloudflare answers, not the origin"));
+        assert!(run(Reason::BodyMismatch, 200, &[("x-cdn", "Imperva")]).contains("Whether Imperva or the origin"));
+        assert!(run(Reason::HttpStatus, 502, &[("server", "nginx")]).contains("behind the gateway"));
+        assert_eq!(run(Reason::ResponseTimeout, 200, &[("cf-ray", "8a")]), Reason::ResponseTimeout.look_first());
+        let up = Observation { outcome: Outcome::Up, ..Observation::not_begun(Duration::ZERO, "") };
+        assert_eq!(up.look_first(), None);
+    }
 
     #[test]
     fn labels_are_unique_and_look_like_labels() {

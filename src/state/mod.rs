@@ -122,6 +122,24 @@ pub struct TargetSnapshot {
     pub explained: Option<Explained>,
 }
 
+impl TargetSnapshot {
+    /// The last run that said otherwise than the verdict: the change lies between it and `since`. `None` where there was none.
+    pub fn since_after(&self) -> Option<SystemTime> {
+        let last = self.timeline.turns().last()?;
+        last.after.filter(|_| last.verdict == self.verdict && Some(last.time) == self.since)
+    }
+
+    /// Since when runs fail, confirmed or not. `None` while they do not.
+    pub fn failing_since(&self) -> Option<SystemTime> {
+        if self.verdict == Verdict::Down {
+            return self.since;
+        }
+        let count = usize::try_from(self.failures_in_a_row).ok().filter(|count| *count > 0)?;
+        let failing = self.recent.runs().filter(|run| run.reason.is_some_and(|reason| !reason.is_inconclusive()));
+        failing.take(count).last().map(|run| run.started()).or_else(|| Some(self.last.as_ref()?.started))
+    }
+}
+
 /// Why a target that fails need not be told of by itself: a parent of it, or a parent of a parent, is the matter.
 #[derive(Clone, Debug)]
 pub struct Explained {

@@ -582,3 +582,32 @@ fn what_happens_while_we_are_cut_off_is_unknown_and_changes_no_verdict() {
         assert_eq!(snapshot.last.unwrap().outcome.failure().unwrap().reason, reason);
     }
 }
+
+#[test]
+fn a_change_lies_between_two_runs() {
+    let bench = Bench::new(2);
+    bench.run(0, up());
+    bench.run(15, up());
+    assert_eq!(bench.at(15).since_after(), None, "it was not otherwise before");
+    bench.run(30, down(REFUSED));
+    assert_eq!((bench.at(30).since_after(), bench.at(30).failing_since()), (None, Some(wall(30))));
+    bench.run(32, down(REFUSED));
+    let gone = bench.at(32);
+    assert_eq!((gone.since, gone.since_after()), (Some(wall(30)), Some(wall(15))));
+    bench.run(45, down(REFUSED));
+    assert_eq!(bench.at(45).failing_since(), Some(wall(30)));
+    bench.run(60, up());
+    let back = bench.at(60);
+    assert_eq!((back.since, back.since_after(), back.failing_since()), (Some(wall(60)), Some(wall(45)), None));
+    // A blip later is not of that change.
+    bench.run(75, down(REFUSED));
+    bench.run(77, up());
+    assert_eq!(bench.at(77).since_after(), Some(wall(45)));
+}
+
+#[test]
+fn without_a_good_run_before_an_outage_has_no_earliest_start() {
+    let bench = Bench::new(1);
+    bench.run(5, down(REFUSED));
+    assert_eq!((bench.at(5).since, bench.at(5).since_after()), (Some(wall(5)), None));
+}

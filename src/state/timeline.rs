@@ -13,6 +13,9 @@ use crate::observation::Reason;
 pub struct Turn {
     /// For down, the start of the first failing run.
     pub time: SystemTime,
+    /// The last run before that said otherwise: the change lies between the two. `None` where there was none.
+    #[serde(default)]
+    pub after: Option<SystemTime>,
     pub verdict: Verdict,
     /// Of the first failing run.
     pub reason: Option<Reason>,

@@ -4,6 +4,8 @@
 //! fine: another address, the other family, another name server, no verification of the certificate; and if nothing
 //! helps, whether the port is open at all. Each is asked once per outage, a handful of runs, all within one timeout.
 
+mod answer;
+mod redirected;
 #[cfg(test)]
 mod tests;
 
@@ -15,12 +17,13 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use self::redirected::Elsewhere;
 use super::address::destination;
 use super::place::{Place, place};
 use super::tls::classify_connect;
 use super::{Probe, Prober, Shared};
 use crate::config::{DnsServers, IpFamily, IpPreference, ProbeSpec};
-use crate::observation::{Attempt, Diagnosis, Failure, Finding, Observation, Reason};
+use crate::observation::{Attempt, Detail, Diagnosis, Edge, Failure, Finding, Observation, Reason};
 
 /// Other addresses that are tried. A name with more of them is as telling with these.
 const ADDRESSES: usize = 4;
@@ -41,12 +44,15 @@ pub(super) async fn diagnose(
     let case = Case { spec, shared, place: place(spec)?, deadline };
     let time = SystemTime::now();
     let mut attempts = Vec::new();
-    let (finding, sentence) = if failure.reason.is_name_resolution() {
-        case.without_name(failure, last_good, &mut attempts).await?
-    } else if failure.reason.is_certificate()
+    let there = Elsewhere::of(failed, case.place.host, case.place.port);
+    let (finding, sentence) = if failure.reason.is_certificate()
         && let Some(found) = case.without_verification(failure, &mut attempts).await
     {
         found
+    } else if let Some(there) = there {
+        case.behind_redirect(&there, failed, failure, &mut attempts).await?
+    } else if failure.reason.is_name_resolution() {
+        case.without_name(failure, last_good, &mut attempts).await?
     } else {
         case.elsewhere(failed, failure, &mut attempts).await?
     };
@@ -72,26 +78,15 @@ impl Case<'_> {
     ) -> Option<Found> {
         let host = self.place.host;
         let known = last_good.and_then(|run| run.resolution.as_ref()?.chosen);
-        let (pinned, servers) = tokio::join!(
+        let (pinned, knows) = tokio::join!(
             async {
                 match known {
                     Some(address) => Some((address, self.at(self.spec, address).await?)),
                     None => None,
                 }
             },
-            self.ask_each_server(),
+            self.ask_each_server(host, attempts),
         );
-        let mut knows = None;
-        for (server, result) in servers {
-            let attempt = match &result {
-                Ok(addresses) => success(format!("name server {server}"), format!("knows {}", list(addresses))),
-                Err(sentence) => failed(format!("name server {server}"), sentence.clone()),
-            };
-            if result.is_ok() {
-                knows.get_or_insert(server);
-            }
-            attempts.push(attempt);
-        }
         if let Some((address, run)) = &pinned {
             attempts.push(attempt_of(format!("address {address}, as it was before"), run));
             if run.outcome.is_up() {
@@ -125,7 +120,8 @@ impl Case<'_> {
         let used = resolution.chosen?;
         let others = self.others(used, &resolution.addresses).await;
         let runs = others.iter().map(|address| self.at(self.spec, *address));
-        let port = self.place.port.filter(|_| failure.reason.is_unanswered());
+        let begun = answer::beginning(failed, failure);
+        let port = self.place.port.filter(|_| failure.reason.is_unanswered() && begun.is_none());
         let (runs, port) = tokio::join!(join_all(runs), async {
             match port {
                 Some(port) => Some(self.connect(destination(self.place.host, used, port)).await),
@@ -153,6 +149,11 @@ impl Case<'_> {
                 )
             });
         }
+        if let Some(after) = begun {
+            let who = used.to_string();
+            let all = if bad.len() > 1 { format!("; {} fail too", list(&bad[1..])) } else { String::new() };
+            return Some((Finding::BreaksOff, answer::breaks_off(&who, &after, failure) + &all));
+        }
         let tried = if bad.len() == 1 { format!("{used}") } else { format!("each of {}", list(&bad)) };
         Some(match port {
             Some(Ok(())) => {
@@ -163,7 +164,7 @@ impl Case<'_> {
                 attempts.push(self::failed(format!("TCP connection to {used}"), reason_and_sentence(&why)));
                 (no_help(why.reason), format!("{tried} was tried: {}", why.sentence))
             }
-            None => (no_help(failure.reason), format!("{tried} was tried: {}", failure.sentence)),
+            None => (answered(failed, failure), format!("{tried} was tried: {}", failure.sentence)),
         })
     }
 
@@ -201,19 +202,18 @@ impl Case<'_> {
         }
     }
 
-    /// Each name server by itself, when there are several.
-    async fn ask_each_server(&self) -> Vec<(SocketAddr, Result<Vec<IpAddr>, String>)> {
-        let Some(all) = self.shared.resolvers.resolver(self.place.servers).ok() else { return Vec::new() };
-        let servers = all.servers();
+    /// Each name server by itself, when there are several; the first that knows the name.
+    async fn ask_each_server(&self, host: &str, attempts: &mut Vec<Attempt>) -> Option<SocketAddr> {
+        let servers = self.shared.resolvers.resolver(self.place.servers).ok()?.servers();
         if servers.len() < 2 {
-            return Vec::new();
+            return None;
         }
         let asked = servers.into_iter().take(SERVERS).map(|server| async move {
             let one = DnsServers::Servers(vec![server]);
             let Some(resolver) = self.shared.resolvers.resolver(&one).ok() else {
                 return (server, Err("cannot be asked".to_owned()));
             };
-            let answer = timeout_at(self.deadline, resolver.resolve(self.place.host, self.place.ip)).await;
+            let answer = timeout_at(self.deadline, resolver.resolve(host, self.place.ip)).await;
             let result = match answer {
                 Ok(Ok(resolution)) => Ok(resolution.addresses.into_vec()),
                 Ok(Err(error)) => Err(reason_and_sentence(&error.failure)),
@@ -221,7 +221,18 @@ impl Case<'_> {
             };
             (server, result)
         });
-        join_all(asked).await
+        let mut knows = None;
+        for (server, result) in join_all(asked).await {
+            let what = format!("name server {server}");
+            attempts.push(match result {
+                Ok(addresses) => {
+                    knows.get_or_insert(server);
+                    success(what, format!("knows {}", list(&addresses)))
+                }
+                Err(sentence) => failed(what, sentence),
+            });
+        }
+        knows
     }
 }
 
@@ -237,6 +248,17 @@ fn unverified(spec: &ProbeSpec) -> Option<ProbeSpec> {
         ProbeSpec::Icmp { .. } | ProbeSpec::Unix { .. } => return None,
     }
     Some(spec)
+}
+
+/// What a failure means in which an answer came, when no variation made a difference.
+fn answered(run: &Observation, failure: &Failure) -> Finding {
+    if let Detail::Http(detail) = &run.detail
+        && failure.reason.is_of_answer()
+        && Edge::of(detail).is_some_and(|edge| edge.own)
+    {
+        return Finding::EdgeAnswers;
+    }
+    no_help(failure.reason)
 }
 
 /// What a failure means when no variation made a difference.

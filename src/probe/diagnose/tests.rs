@@ -37,6 +37,27 @@ fn spec(settings: TcpSettings, port: u16) -> ProbeSpec {
     ProbeSpec::Tcp { settings: Arc::new(settings), address }
 }
 
+fn web(url: &str) -> ProbeSpec {
+    let url = url::Url::parse(url).unwrap();
+    ProbeSpec::Http { settings: Arc::new(crate::probe::http::testing::settings()), url: url.into(), names_port: false }
+}
+
+/// Reads a request, answers it, and then closes or stays.
+async fn http_peer(answer: impl Into<Vec<u8>>, closes: bool) -> SocketAddr {
+    let answer = answer.into();
+    peer(move |mut socket| {
+        let answer = answer.clone();
+        async move {
+            let _ = socket.read(&mut [0; 4096]).await;
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut socket, &answer).await;
+            if !closes {
+                std::future::pending::<()>().await;
+            }
+        }
+    })
+    .await
+}
+
 /// A name server that knows these addresses.
 async fn zone(addresses: &[IpAddr]) -> SocketAddr {
     let addresses = addresses.to_vec();
@@ -116,6 +137,84 @@ async fn an_open_port_without_an_answer_is_told() {
     let settings = TcpSettings { steps: vec![step], ..settings(zone(&[address.ip()]).await) };
     let diagnosis = failing(&spec(settings, address.port()), Duration::from_secs(1), None).await.unwrap();
     assert_eq!(diagnosis.finding, Finding::PortOpenNoAnswer, "{diagnosis:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_no_silence() {
+    for (said, closes, after) in [
+        (
+            &b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf"[..],
+            false,
+            "HTTP 200 and 4 bytes of the body: the answer",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf",
+            true,
+            "HTTP 200 and 4 bytes of the body: the peer closed",
+        ),
+    ] {
+        let address = http_peer(said, closes).await;
+        let spec = web(&format!("http://{address}/"));
+        let diagnosis = failing(&spec, Duration::from_secs(1), None).await.unwrap();
+        assert_eq!(diagnosis.finding, Finding::BreaksOff, "{diagnosis:?}");
+        let wanted = format!("127.0.0.1 answers, but breaks off after {after}");
+        assert!(diagnosis.sentence.starts_with(&wanted), "{}", diagnosis.sentence);
+    }
+    // A banner, and then the half of a line.
+    let address = peer(|mut socket| async move {
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut socket, b"hello\nhel").await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let step = Step { expect: Some(Expect::Line(Pattern::new("hello").unwrap())), ..Step::default() };
+    let steps = vec![step.clone(), step];
+    let settings = TcpSettings { steps, keep_excerpt: true, ..settings(zone(&[address.ip()]).await) };
+    let diagnosis = failing(&spec(settings, address.port()), Duration::from_secs(1), None).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::BreaksOff, "{diagnosis:?}");
+    assert!(diagnosis.sentence.contains("breaks off after 9 bytes: step 2: "), "{}", diagnosis.sentence);
+}
+
+#[tokio::test]
+async fn behind_a_redirect_it_is_the_host_that_failed_which_is_named() {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let closed = closed_port().await;
+    let silent = http_peer("", false).await;
+    let busy = http_peer(ANSWER, true).await;
+    let half = http_peer("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx", true).await;
+    for (to, finding, words) in [
+        (closed, Finding::PortClosed, "was tried at 127.0.0.1: cannot connect to"),
+        (silent, Finding::PortOpenNoAnswer, "takes connections at 127.0.0.1, and yet: "),
+        (busy, Finding::AnswersWrongly, "answers, but: the status is 503"),
+        (half, Finding::BreaksOff, "answers, but breaks off after HTTP 200 and 1 byte of the body: the peer closed"),
+    ] {
+        let location = format!("HTTP/1.1 302 Found\r\nlocation: http://{to}/x\r\ncontent-length: 0\r\n\r\n");
+        let first = http_peer(location, true).await;
+        let diagnosis = failing(&web(&format!("http://{first}/")), Duration::from_secs(1), None).await.unwrap();
+        assert_eq!(diagnosis.finding, finding, "{diagnosis:?}");
+        let wanted = format!("{to}, where a redirect leads, {words}");
+        assert!(diagnosis.sentence.starts_with(&wanted), "{}", diagnosis.sentence);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_a_redirect_leads_to_is_the_one_that_does_not_resolve() {
+    let first = http_peer("HTTP/1.1 302 Found\r\nlocation: http://gone.test/\r\ncontent-length: 0\r\n\r\n", true).await;
+    let unknown = || DnsReply::Code(ResponseCode::ServFail);
+    let broken = dns_server(move |_, _| unknown()).await;
+    let good = zone(&[FIRST]).await;
+    let mut spec = web(&format!("http://{first}/"));
+    let ProbeSpec::Http { settings, .. } = &mut spec else { unreachable!() };
+    Arc::make_mut(settings).dns_servers = DnsServers::Servers(vec![broken]);
+    let shared = Arc::new(Shared::default());
+    let run = Prober::new(&spec, &shared).unwrap().run(Instant::now() + AMPLE).await;
+    assert_eq!(run.outcome.failure().unwrap().reason, Reason::DnsServfail, "{run:?}");
+    assert_eq!(diagnose(&spec, &shared, &run, None, Instant::now() + AMPLE).await, None, "nothing to vary");
+    let ProbeSpec::Http { settings, .. } = &mut spec else { unreachable!() };
+    Arc::make_mut(settings).dns_servers = DnsServers::Servers(vec![broken, good]);
+    let diagnosis = diagnose(&spec, &shared, &run, None, Instant::now() + AMPLE).await.unwrap();
+    assert_eq!(diagnosis.finding, Finding::NameResolutionOnly, "{diagnosis:?}");
+    let wanted = format!("gone.test:80, where a redirect leads, is known to name server {good}, but: ");
+    assert!(diagnosis.sentence.starts_with(&wanted), "{}", diagnosis.sentence);
 }
 
 #[tokio::test]

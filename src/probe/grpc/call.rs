@@ -101,6 +101,7 @@ impl Call<'_> {
 
     async fn judge(&self, response: http::Response<Incoming>, detail: &mut GrpcDetail) -> Result<(), Failure> {
         let (head, body) = response.into_parts();
+        detail.http_status = Some(head.status.as_u16());
         // An error may come without a message, its status in the head.
         if let Some(status) = status_of(&head.headers) {
             return self.verdict(status, &head.headers, None, detail);

@@ -1,38 +1,58 @@
 //! What is kept of a response for people and metrics, without what is secret.
 
 use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_LENGTH, LAST_MODIFIED, LOCATION};
 use http::{HeaderMap, Method, StatusCode, Version};
+use jiff::{Timestamp, Unit};
 use url::Url;
 
 use super::date;
+use crate::observation::HttpDetail;
 
 /// Response headers kept as evidence: what says who answered, from which cache, and what to do next. None of them
 /// carries credentials; a Location is kept without user, password and query. Sorted.
 const KEPT: &[&str] = &[
     "age",
+    "akamai-grn",
     "alt-svc",
     "cache-control",
+    "cdn-requestid",
     "cf-cache-status",
+    "cf-mitigated",
     "cf-ray",
     "content-encoding",
     "content-length",
     "content-type",
     "date",
     "etag",
+    "fastly-restarts",
     "last-modified",
     "location",
     "retry-after",
     "server",
+    "server-timing",
     "strict-transport-security",
     "via",
     "www-authenticate",
+    "x-akamai-request-id",
+    "x-akamai-transformed",
     "x-amz-cf-id",
     "x-amz-cf-pop",
+    "x-azure-externalerror",
+    "x-azure-ref",
     "x-cache",
+    "x-cdn",
+    "x-iinfo",
+    "x-nf-request-id",
     "x-request-id",
     "x-served-by",
+    "x-sucuri-block",
+    "x-sucuri-id",
+    "x-vercel-error",
+    "x-vercel-id",
+    "x-vercel-mitigated",
 ];
 
 const MOST_BYTES: usize = 256;
@@ -66,6 +86,22 @@ fn cut(text: &str) -> Box<str> {
         end -= 1;
     }
     text[..end].into()
+}
+
+/// Until when the peer asks not to be tried, of a status with which it may. `now` is when the answer came.
+pub(super) fn retry_after(detail: &HttpDetail, now: SystemTime) -> Option<Timestamp> {
+    if !matches!(detail.status, Some(429 | 503)) {
+        return None;
+    }
+    let (_, value) = detail.headers.iter().find(|(name, _)| &**name == "retry-after")?;
+    let value = value.trim();
+    let until = match value.parse::<u32>() {
+        Ok(seconds) => Timestamp::try_from(now.checked_add(Duration::from_secs(seconds.into()))?).ok()?,
+        Err(_) => Timestamp::from_second(date::parse(value.as_bytes())?).ok()?,
+    };
+    // Zero seconds and times that are over say nothing.
+    let until = until.round(Unit::Second).ok()?;
+    (until > Timestamp::try_from(now).ok()?).then_some(until)
 }
 
 /// A URL that may be shown: without user, password, query and fragment.
@@ -149,6 +185,25 @@ mod tests {
         assert_eq!(content_length(&Method::GET, ok, &map(&[("content-length", b"x")])), -1);
         assert_eq!(content_length(&Method::GET, ok, &map(&[("transfer-encoding", b"chunked")])), -1);
         assert_eq!(content_length(&Method::GET, StatusCode::NO_CONTENT, &map(&[])), 0);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_of_the_future() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_903_500);
+        let until = |status, value: &str| {
+            let headers = Box::new([("retry-after".into(), value.into())]);
+            let detail = HttpDetail { status: Some(status), headers, ..HttpDetail::default() };
+            retry_after(&detail, now).map(|until| until.to_string())
+        };
+        let wanted = Some("1994-11-15T12:47:00Z".to_owned());
+        assert_eq!(until(503, "120"), wanted);
+        assert_eq!(until(429, " 120 "), wanted);
+        assert_eq!(until(503, "Tue, 15 Nov 1994 12:47:00 GMT"), wanted);
+        assert_eq!(until(503, "Tuesday, 15-Nov-94 12:47:00 GMT"), wanted);
+        for nothing in ["0", "-5", "Tue, 15 Nov 1994 12:40:00 GMT", "soon", "", "99999999999"] {
+            assert_eq!(until(503, nothing), None, "{nothing}");
+        }
+        assert_eq!(until(500, "120"), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod trace;
 mod transport;
 
 #[cfg(test)]
-mod testing;
+pub(in crate::probe) mod testing;
 #[cfg(test)]
 mod tests;
 

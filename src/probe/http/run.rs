@@ -15,7 +15,7 @@ use super::redirect::{self, MOST_REDIRECTS};
 use super::text::Told;
 use super::transport::{Outgoing, Progress};
 use super::{Authorization, HttpProber, evidence, reason, rules};
-use crate::observation::{Detail, Failure, HttpDetail, Observation, Outcome, Reason};
+use crate::observation::{Detail, Edge, Failure, HttpDetail, Observation, Outcome, Reason};
 use crate::probe::address::Scope;
 use crate::probe::trace_context::RunTrace;
 
@@ -250,6 +250,22 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn is_at_home(&self, url: &str) -> bool {
+        Url::parse(url).is_ok_and(|url| {
+            url.host_str() == self.prober.url.host_str()
+                && url.port_or_known_default() == self.prober.url.port_or_known_default()
+        })
+    }
+
+    /// What the answer says of itself: whose it is, and until when it will be so.
+    fn remarks(&self) -> String {
+        let mut remarks = Edge::of(&self.detail).map_or_else(String::new, |edge| edge.remark(&self.detail));
+        if let Some(until) = evidence::retry_after(&self.detail, SystemTime::now()) {
+            remarks += &format!("; it asks not to be tried before {until}");
+        }
+        remarks
+    }
+
     pub(super) fn into_observation(
         mut self,
         started: SystemTime,
@@ -257,20 +273,27 @@ impl<'a> Run<'a> {
         timeout: Duration,
         mut outcome: Outcome,
     ) -> Observation {
-        if let (Outcome::Down(failure), None, Some(url)) = (&mut outcome, self.detail.status, self.chain.last()) {
-            // The failing peer is not the one that the target names.
-            let redirects = match self.chain.len() {
-                1 => "1 redirect".to_owned(),
-                many => format!("{many} redirects"),
-            };
-            failure.sentence = format!("{}, at {url} after {redirects}", failure.sentence).into();
-        }
         if let Some(body) = &mut self.body {
             let meter = body.meter_mut();
             self.detail.body_length = Some(meter.length);
             if self.detail.body_excerpt.is_empty() {
                 self.detail.body_excerpt = meter.take_excerpt();
             }
+        }
+        if let Outcome::Down(failure) = &mut outcome
+            && failure.reason.is_of_answer()
+        {
+            failure.sentence = format!("{}{}", failure.sentence, self.remarks()).into();
+        }
+        if let (Outcome::Down(failure), Some(url)) = (&mut outcome, self.chain.last())
+            && (self.detail.status.is_none() || !self.is_at_home(url))
+        {
+            // The failing peer is not the one that the target names.
+            let redirects = match self.chain.len() {
+                1 => "1 redirect".to_owned(),
+                many => format!("{many} redirects"),
+            };
+            failure.sentence = format!("{}, at {url} after {redirects}", failure.sentence).into();
         }
         self.detail.phases = self.progress.phases;
         self.detail.trace_id = self.trace.filter(|_| self.progress.asked()).map(|trace| trace.id());

@@ -25,7 +25,7 @@ use crate::probe::testing::{self as shared, DnsReply};
 use crate::probe::{Probe, Shared};
 
 /// The incumbent's defaults, IPv4 first.
-pub(super) fn settings() -> HttpSettings {
+pub(in crate::probe) fn settings() -> HttpSettings {
     HttpSettings {
         valid_status_codes: Vec::new(),
         valid_http_versions: Vec::new(),

@@ -67,6 +67,9 @@ struct Short<'a> {
 #[derive(Serialize)]
 struct Turned {
     time: Option<String>,
+    /// The last run that said otherwise, and `time`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    between: Option<[String; 2]>,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -170,8 +173,13 @@ impl<'a> Short<'a> {
 
 impl Turned {
     fn new(turn: &Turn) -> Self {
-        let Turn { time, verdict, reason } = turn;
-        Self { time: rfc3339(*time), verdict: super::verdict(*verdict), reason: reason.map(Reason::as_label) }
+        let Turn { time, after, verdict, reason } = turn;
+        Self {
+            time: rfc3339(*time),
+            between: super::between(*after, Some(*time)),
+            verdict: super::verdict(*verdict),
+            reason: reason.map(Reason::as_label),
+        }
     }
 }
 
@@ -262,6 +270,9 @@ struct Run<'a> {
     trace_id: Option<TraceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_url: Option<String>,
+    /// What to look at first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    look_first: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<Resolution<'a>>,
     #[serde(skip_serializing_if = "Phases::is_empty")]
@@ -506,7 +517,8 @@ impl<'a> Run<'a> {
             Detail::Tcp(detail) => (dialogue_phases(detail), Some(Shown::Tcp(Tcp::new(detail)))),
             Detail::Unix(detail) => (dialogue_phases(detail), Some(Shown::Unix(Tcp::new(detail)))),
             Detail::Grpc(detail) => {
-                let GrpcDetail { connect, tls, check, ssl, status, message, serving, trace_id: _ } = &**detail;
+                let GrpcDetail { connect, tls, check, ssl, http_status: _, status, message, serving, trace_id: _ } =
+                    &**detail;
                 let phases = Phases::new(&[("connect", *connect), ("tls", *tls), ("check", *check)]);
                 let serving_status = serving.map(ServingStatus::as_str);
                 (phases, Some(Shown::Grpc(Grpc { status: *status, message, serving_status, ssl: *ssl })))
@@ -548,6 +560,7 @@ impl<'a> Run<'a> {
             sentence: failure.map(|failure| &*failure.sentence),
             trace_id: run.trace_id(),
             trace_url: None,
+            look_first: run.look_first(),
             resolution: run.resolution.as_ref().map(|resolution| Resolution {
                 elapsed_seconds: seconds(resolution.elapsed),
                 addresses: resolution.addresses.iter().map(ToString::to_string).collect(),

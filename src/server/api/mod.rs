@@ -6,7 +6,7 @@
 mod evidence;
 mod path;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -39,6 +39,9 @@ struct Summary<'a> {
     verdict: &'static str,
     /// Since when the verdict is what it is; for down, the first failing run.
     since: Option<String>,
+    /// The last run that said otherwise, and `since`: the change lies between them. Absent where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_between: Option<[String; 2]>,
     /// Why the last run failed.
     reason: Option<&'static str>,
     sentence: Option<&'a str>,
@@ -97,6 +100,7 @@ impl<'a> Summary<'a> {
             labels: Map(target.labels.iter().collect()),
             verdict: verdict(snapshot.verdict),
             since: snapshot.since.and_then(rfc3339),
+            since_between: between(snapshot.since_after(), snapshot.since),
             reason: failure.map(|failure| failure.reason.as_label()),
             sentence: failure.map(|failure| &*failure.sentence),
             last_run: last.and_then(|run| rfc3339(run.started)),
@@ -133,6 +137,10 @@ pub(super) fn status(run: &Observation) -> Option<u16> {
         | Detail::Websocket(_)
         | Detail::None => None,
     }
+}
+
+fn between(after: Option<SystemTime>, until: Option<SystemTime>) -> Option<[String; 2]> {
+    Some([rfc3339(after?)?, rfc3339(until?)?])
 }
 
 fn seconds(duration: Duration) -> f64 {

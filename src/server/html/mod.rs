@@ -3,6 +3,7 @@
 mod path;
 mod target;
 
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
@@ -62,14 +63,15 @@ pub(super) fn content_security_policy() -> HeaderValue {
     POLICY.clone()
 }
 
-/// The page: down first, then unknown, then up, each by name.
+/// The page: what fails first, the newest at the top, then unknown, then up, each by name.
 pub(super) fn page(snapshot: &Snapshot, ready: bool) -> String {
     let mut rows: Vec<&TargetSnapshot> = snapshot.targets.iter().collect();
-    // Stable: names stay in order.
-    rows.sort_by_key(|target| match target.verdict {
-        Verdict::Down => 0,
-        Verdict::Unknown => 1,
-        Verdict::Up => 2,
+    // Stable: names stay in order. A failure that is not confirmed yet is news as well.
+    rows.sort_by_cached_key(|target| match (target.failing_since(), target.verdict) {
+        (Some(since), _) => (0, Some(Reverse(since))),
+        (None, Verdict::Down) => (1, None),
+        (None, Verdict::Unknown) => (2, None),
+        (None, Verdict::Up) => (3, None),
     });
     let count = |verdict| rows.iter().filter(|target| target.verdict == verdict).count();
     let (down, unknown, up) = (count(Verdict::Down), count(Verdict::Unknown), count(Verdict::Up));
@@ -120,7 +122,7 @@ fn causes(out: &mut String, snapshot: &Snapshot) {
             causes.push(cause);
         }
     }
-    causes.sort_by_key(|cause| std::cmp::Reverse(cause.failing));
+    causes.sort_by_key(|cause| Reverse(cause.failing));
     if causes.is_empty() {
         return;
     }
@@ -243,6 +245,27 @@ mod tests {
         assert!(page.contains("tls_expired<br><small>the certificate CN=shop.example.com expired"));
         assert!(page.contains("never"));
         assert!(page.contains("123.0 ms"));
+    }
+
+    #[test]
+    fn the_newest_failure_is_at_the_top_confirmed_or_not() {
+        let mut snapshot = many(4);
+        let (taken, failed) = (snapshot.taken, varied());
+        let failed = failed.targets.iter().find(|target| target.target.name.as_str() == "gone").unwrap();
+        for (index, minutes) in [(1, 60), (3, 5)] {
+            let target = &mut snapshot.targets[index];
+            target.verdict = Verdict::Down;
+            target.since = Some(taken - std::time::Duration::from_secs(minutes * 60));
+        }
+        let target = &mut snapshot.targets[2];
+        let mut run = failed.last.as_deref().unwrap().clone();
+        run.started = taken - std::time::Duration::from_secs(10);
+        target.last = Some(std::sync::Arc::new(run));
+        target.failures_in_a_row = 1;
+        let page = page(&snapshot, true);
+        let name = |index: usize| format!("targets/{}\"", snapshot.targets[index].target.name.as_str());
+        let places: Vec<usize> = [2, 3, 1, 0].iter().map(|index| page.find(&name(*index)).unwrap()).collect();
+        assert!(places.is_sorted(), "{places:?}");
     }
 
     #[test]

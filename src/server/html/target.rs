@@ -2,7 +2,7 @@
 //! that both always show the same facts, whatever the prober.
 
 use std::fmt::Write;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
@@ -47,6 +47,9 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--soft);padding:.
 summary{cursor:pointer}
 small{opacity:.75}
 ";
+
+/// Runs that are further apart leave open when a change was.
+const VAGUE: Duration = Duration::from_secs(1);
 
 /// The page. `taken` is when the snapshot was.
 pub(in crate::server) fn page(target: &TargetSnapshot, taken: SystemTime, traces: Option<&TraceUrl>) -> String {
@@ -99,15 +102,22 @@ pub(in crate::server) fn page(target: &TargetSnapshot, taken: SystemTime, traces
 /// What is so now, since when, why, and what to look at first.
 fn now(out: &mut String, target: &TargetSnapshot, taken: SystemTime) {
     out.push_str("<div class=\"box now\">\n");
-    let failure = target.last.as_deref().and_then(|run| run.outcome.failure());
+    let failure = target.last.as_deref().and_then(|run| Some((run.outcome.failure()?, run.look_first()?)));
     if let Some(since) = target.since {
         let verb = if target.verdict == Verdict::Down { "Down" } else { "Up" };
         let length = span(taken.duration_since(since).unwrap_or_default());
-        let _ = writeln!(out, "<p>{verb} since {} ({length}).</p>", time(Some(since)));
+        let _ = write!(out, "<p>{verb} since {} ({length}).", time(Some(since)));
+        // A second more or less is no news.
+        let vague = target.since_after().filter(|after| since.duration_since(*after).is_ok_and(|gap| gap >= VAGUE));
+        if let Some(after) = vague {
+            let what = if target.verdict == Verdict::Down { "It began" } else { "The outage ended" };
+            let _ = write!(out, " {what} between {} and {}.", time(Some(after)), time(Some(since)));
+        }
+        out.push_str("</p>\n");
     } else {
         out.push_str("<p>Nothing is confirmed yet.</p>\n");
     }
-    if let Some(failure) = failure {
+    if let Some((failure, look_first)) = failure {
         let reason = failure.reason;
         let _ = write!(
             out,
@@ -116,7 +126,7 @@ fn now(out: &mut String, target: &TargetSnapshot, taken: SystemTime) {
             Escaped(&failure.sentence),
             reason.as_label(),
             reason.meaning(),
-            reason.look_first(),
+            Escaped(&look_first),
             reason.as_label(),
         );
     }
@@ -218,6 +228,9 @@ fn timeline(out: &mut String, target: &TargetSnapshot) {
             verdict,
             time(Some(turn.time))
         );
+        if let Some(after) = turn.after.filter(|after| turn.time.duration_since(*after).is_ok_and(|gap| gap >= VAGUE)) {
+            let _ = write!(out, " (at the earliest {})", time(Some(after)));
+        }
         if let Some(next) = turns.get(index + 1) {
             let _ = write!(out, ", for {}", span(next.time.duration_since(turn.time).unwrap_or_default()));
         }
@@ -260,7 +273,7 @@ fn capsule(out: &mut String, title: &str, run: &Map<String, Value>) {
         details(out, "Each address", addresses);
     }
     trace(out, run);
-    const COMMON: [&str; 13] = [
+    const COMMON: [&str; 14] = [
         "time",
         "elapsed_seconds",
         "timeout_seconds",
@@ -269,6 +282,7 @@ fn capsule(out: &mut String, title: &str, run: &Map<String, Value>) {
         "sentence",
         "trace_id",
         "trace_url",
+        "look_first",
         "resolution",
         "phases_seconds",
         "addresses",

@@ -83,7 +83,8 @@ impl Record {
                     "ts={ended} level=error msg=\"Probe failed\" duration_seconds={elapsed} reason={} sentence={sentence:?}",
                     reason.as_label()
                 )?;
-                writeln!(out, "{} Look first: {}", reason.meaning(), reason.look_first())?;
+                let look_first = run.look_first().unwrap_or_default();
+                writeln!(out, "{} Look first: {look_first}", reason.meaning())?;
             }
         }
         // The keys of /api/v1/targets/NAME.

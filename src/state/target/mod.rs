@@ -504,7 +504,10 @@ impl Inner {
         if change.is_some() {
             self.verdict = Verdict::Up;
             self.since = Some(run.started);
-            self.timeline.push(Turn { time: run.started, verdict: Verdict::Up, reason: None });
+            let failed =
+                self.capsules.latest_failure.as_ref().filter(|_| matches!(change, Some(Change::CameUp { .. })));
+            let after = failed.map(|run| run.started).filter(|after| *after <= run.started);
+            self.timeline.push(Turn { time: run.started, after, verdict: Verdict::Up, reason: None });
         }
         (Account::Up, change, Next::Tick)
     }
@@ -540,7 +543,8 @@ impl Inner {
         self.verdict = Verdict::Down;
         self.since = Some(since);
         let reason = first.outcome.failure().map(|failure| failure.reason);
-        self.timeline.push(Turn { time: since, verdict: Verdict::Down, reason });
+        let after = self.capsules.last_good.as_ref().map(|run| run.started).filter(|after| *after <= since);
+        self.timeline.push(Turn { time: since, after, verdict: Verdict::Down, reason });
         // What goes down while it is worked on is no outage, unless it stays down.
         if maintenance {
             self.uncounted = Uncounted::Outage;

@@ -143,7 +143,7 @@ impl TargetState {
                 inner.uncounted = Uncounted::Outage;
             }
         } else if saved.verdict != Verdict::Unknown {
-            inner.timeline.push(Turn { time: saved.settled, verdict: Verdict::Unknown, reason: None });
+            inner.timeline.push(Turn { time: saved.settled, after: None, verdict: Verdict::Unknown, reason: None });
         }
         if inner.verdict == Verdict::Down {
             let lasted = inner.since.and_then(|since| wall.duration_since(since).ok()).unwrap_or_default();
