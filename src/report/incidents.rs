@@ -142,5 +142,13 @@ fn counted(seen_by: &BTreeSet<usize>, watches: &[Watch], from: f64, to: f64) -> 
         let those = watches[*number].outages.iter();
         those.filter(|outage| outage.overlaps(from, to)).map(|outage| outage.counted.saturating_sub(1)).sum()
     };
-    1 + seen_by.iter().map(more).max().unwrap_or(0)
+    // Of a single vantage, one that begins as another ends is another: there was a good run in between.
+    let pairs = match seen_by.first() {
+        Some(only) if seen_by.len() == 1 => {
+            let those = watches[*only].outages.iter().filter(|outage| outage.overlaps(from, to)).count();
+            u32::try_from(those.saturating_sub(1)).unwrap_or_default()
+        }
+        _ => 0,
+    };
+    1 + pairs + seen_by.iter().map(more).max().unwrap_or(0)
 }

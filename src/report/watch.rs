@@ -106,6 +106,8 @@ struct Open {
     reasons: BTreeMap<Arc<str>, u32>,
     /// It began in maintenance, and no counter has it yet.
     uncounted: bool,
+    /// With those right before it that nothing tells from it.
+    counted: u32,
 }
 
 impl Watcher {
@@ -252,7 +254,7 @@ impl Watcher {
             let Some(start) = start_of(scrape) else {
                 // Time that others had before this scrape is told as of this one: nothing tells them apart.
                 let outage = open.end(scrape.time, self.interval, silent);
-                self.watch.outages.push(Outage { counted: 1 + counted, ..outage });
+                self.watch.outages.push(Outage { counted: outage.counted + counted, ..outage });
                 return;
             };
             let same = (start - open.start.at).abs() < 0.001 || start <= open.last_seen;
@@ -266,7 +268,8 @@ impl Watcher {
             let rest = (open.since[Counter::Down] - (mark - start).max(0.0)).max(0.0);
             let at = (open.credited() + rest).clamp(open.start.at, start.max(open.start.at));
             let end = Edge { at, earliest: (at - self.interval).max(open.start.at), latest: at };
-            self.watch.outages.push(Outage { counted: counted.max(1), ..open.outage(Some(end)) });
+            let outage = open.outage(Some(end));
+            self.watch.outages.push(Outage { counted: outage.counted + counted.saturating_sub(1), ..outage });
             self.begin(start, scrape, mark, None);
             return;
         }
@@ -275,11 +278,13 @@ impl Watcher {
                 // What others had before it, if there were any.
                 let rest = (gains[Counter::Down] - (mark - start).max(0.0)).max(0.0);
                 let others = if counted > 1 { rest } else { 0.0 };
-                self.hide(counted.saturating_sub(1), others, before.time, scrape);
+                let hidden = self.hide(counted.saturating_sub(1), others, before.time, scrape);
                 let gained = gains[Counter::Down] - others;
                 self.begin(start, scrape, mark, Some(gained).filter(|_| continuous && aside <= 0.0));
                 if let Some(open) = &mut self.open {
                     open.uncounted = counted == 0;
+                    // Time of others that the clocks have not told apart is told as of this one.
+                    open.counted = if hidden { 1 } else { counted.max(1) };
                 }
             }
             None if scrape.verdict == Some(true) => {
@@ -308,6 +313,7 @@ impl Watcher {
             restarted: false,
             reasons: BTreeMap::new(),
             uncounted: false,
+            counted: 1,
         };
         open.note_reason(scrape);
         self.open = Some(open);
@@ -319,10 +325,10 @@ impl Watcher {
         end.map_or(f64::MIN, |end| end.earliest)
     }
 
-    /// Outages between two scrapes: `down` seconds in all.
-    fn hide(&mut self, count: u32, down: f64, from: f64, scrape: &Scrape) {
+    /// Outages between two scrapes: `down` seconds in all. Without any, they cannot be told.
+    fn hide(&mut self, count: u32, down: f64, from: f64, scrape: &Scrape) -> bool {
         if count == 0 || down <= 0.0 {
-            return;
+            return false;
         }
         let to = start_of(scrape).map_or(scrape.time, |start| start.min(scrape.time));
         let floor = self.watch.outages.last().map_or(f64::MIN, |outage| outage.until(f64::MIN));
@@ -344,6 +350,7 @@ impl Watcher {
             counted: count,
             within: Some((earliest, to)),
         });
+        true
     }
 }
 
@@ -402,6 +409,14 @@ impl Open {
     fn outage(&self, end: Option<Edge>) -> Outage {
         // Of two that are as common, the last by name, whatever the order of the scrapes.
         let reason = self.reasons.iter().max_by_key(|(_, count)| **count).map(|(reason, _)| Arc::clone(reason));
-        Outage { start: self.start, end, seen: self.seen, reason, tolerance: self.tolerance, counted: 1, within: None }
+        Outage {
+            start: self.start,
+            end,
+            seen: self.seen,
+            reason,
+            tolerance: self.tolerance,
+            counted: self.counted,
+            within: None,
+        }
     }
 }

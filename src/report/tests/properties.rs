@@ -182,11 +182,9 @@ proptest! {
         let credit = world[0].takes * outages.len() as f64 + 1e-6;
         prop_assert!((told.totals.down - truth).abs() <= credit, "{} {truth}", told.totals.down);
         let counted: u32 = told.incidents.iter().map(|incident| incident.counted).sum();
-        // Of several outages between two scrapes the counters tell how long they were in all, and one that goes over into the
-        // next may be told with it.
+        // Of several outages between two scrapes the counters tell how many there were.
+        prop_assert_eq!(counted as usize, outages.len(), "{:?} {:?}", outages, told.watches[0].outages);
         let reach = world[0].scrape_interval + world[0].interval;
-        let apart = outages.windows(2).all(|pair| pair[1].0 - pair[0].1 > reach);
-        prop_assert!(if apart { counted as usize == outages.len() } else { counted as usize <= outages.len() }, "{}", counted);
         // The target changed when the bounds say.
         let mut down = Spans::default();
         for (from, to) in &world[0].down {
