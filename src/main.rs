@@ -72,8 +72,8 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         },
     };
     if cli.config_check {
-        let (faults, warnings) = app.findings();
-        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        let (faults, said) = app.findings();
+        said.iter().for_each(|line| eprintln!("{line}"));
         if !faults.is_empty() {
             return fail(MISUSED, &faults.to_string());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use prometheus::Registry;
@@ -23,6 +23,8 @@ pub(super) struct Keeper {
     file: Arc<StateFile>,
     interval: Duration,
     telemetry: StateFileTelemetry,
+    /// Why the last write failed, if it did.
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 /// States of an earlier process, by the name of the target.
@@ -31,7 +33,7 @@ pub(super) type Earlier = HashMap<Box<str>, Saved>;
 impl Keeper {
     pub(super) fn new(file: StateFile, interval: Duration, registry: &Registry) -> prometheus::Result<Self> {
         let telemetry = StateFileTelemetry::register(registry)?;
-        Ok(Self { file: Arc::new(file), interval, telemetry })
+        Ok(Self { file: Arc::new(file), interval, telemetry, trouble: Arc::default() })
     }
 
     /// What an earlier process left.
@@ -80,6 +82,10 @@ impl Keeper {
         self.write(state, true).await;
     }
 
+    fn trouble(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn write(&self, state: &State, stopped: bool) {
         let (file, targets) = (Arc::clone(&self.file), state.targets());
         let write = move || {
@@ -92,10 +98,16 @@ impl Keeper {
             Ok(()) => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 self.telemetry.last_write.set(now.as_secs_f64());
+                if self.trouble().take().is_some() {
+                    info!("The state is written again.");
+                }
             }
             Err(error) => {
                 self.telemetry.write_failures.inc();
-                warn!(error, "The state was not written; a restart now would forget what is new.");
+                // Once, for it is tried again and again; the counter tells the rest.
+                if self.trouble().replace(error.clone()).as_ref() != Some(&error) {
+                    warn!(error, "The state was not written; a restart now would forget what is new.");
+                }
             }
         }
     }

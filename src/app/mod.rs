@@ -139,9 +139,12 @@ impl App {
         format!("{}, {}", plural(config.targets.len(), "target"), plural(modules.count(), "module"))
     }
 
-    /// What is wrong with single probes, and remarks on the rest, for `--config.check`.
-    pub fn findings(&self) -> (&ConfigErrors, &[String]) {
-        (&self.loaded.config.faults, &self.loaded.config.warnings)
+    /// What is wrong with single probes, and what is said of the rest, for `--config.check`.
+    pub fn findings(&self) -> (&ConfigErrors, Vec<String>) {
+        let Config { faults, warnings, remarks, .. } = &*self.loaded.config;
+        let warnings = warnings.iter().map(|warning| format!("warning: {warning}"));
+        let remarks = remarks.iter().map(|remark| format!("note: {remark}"));
+        (faults, warnings.chain(remarks).collect())
     }
 
     /// Every target with its prober, in the order of names, and which stand behind which; for `--once`.
@@ -327,6 +330,9 @@ impl Running {
         }
         for warning in &loaded.config.warnings {
             warn!(warning, "The config is good, but may not be what is meant.");
+        }
+        for remark in &loaded.config.remarks {
+            info!(remark, "About the config.");
         }
         open_files::check(loaded.targets.len());
         self.vantage.replace_lookups(loaded.lookups);

@@ -199,6 +199,8 @@ pub struct Config {
     pub faults: ConfigErrors,
     /// What is no error but worth a line in the log.
     pub warnings: Vec<String>,
+    /// What is as it should be, but good to know.
+    pub remarks: Vec<String>,
     /// The main file as read.
     pub source: Source,
 }

@@ -510,6 +510,7 @@ pub(super) struct RawWeb {
     pub(super) tls_server_config: Option<RawServerTls>,
     pub(super) http_server_config: Option<RawWebHttp>,
     pub(super) basic_auth_users: Option<Entries<SecretText>>,
+    pub(super) auth_excluded_paths: Option<Vec<String>>,
     pub(super) rate_limit: Option<RawRateLimit>,
 }
 

@@ -22,6 +22,8 @@ pub struct WebConfig {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Name and bcrypt hash. Empty: no password is asked for.
     pub users: Vec<(String, Secret)>,
+    /// Paths below the route prefix for which no password is asked for.
+    pub auth_excluded_paths: Vec<String>,
     pub rate_limit: Option<RateLimit>,
     watch: Watch,
     loaded: Stamp,
@@ -69,7 +71,8 @@ pub struct RateLimit {
 impl WebConfig {
     /// What holds without a file.
     pub fn absent() -> Self {
-        Self { http2: true, ..Self::default() }
+        let auth_excluded_paths = ["/-/healthy", "/-/ready"].map(str::to_owned).into();
+        Self { http2: true, auth_excluded_paths, ..Self::default() }
     }
 
     /// # Errors

@@ -88,7 +88,7 @@ impl Site {
     pub(super) async fn answer<B>(&self, request: Request<B>, in_flight: InFlight) -> Response<Body> {
         let counted = Counted::new(self.in_flight());
         let (head, _) = request.into_parts();
-        let mut answer = match self.web.admit(&head).await {
+        let mut answer = match self.web.admit(&head, self.external.strip(head.uri.path())).await {
             Ok(()) => self.route(&head).await,
             Err(refused) => *refused,
         };

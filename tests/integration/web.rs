@@ -91,14 +91,19 @@ fn a_bad_web_config_is_refused_at_the_start_with_every_problem() {
     let finished = Setup::new(CONFIG)
         .file(
             "web.yml",
-            "tls_server_config: {cert_file: none.pem, client_auth_type: Sometimes}\nbasic_auth_users: {me: plain}\nhttp_servr_config: {}\n",
+            "tls_server_config: {cert_file: none.pem, client_auth_type: Sometimes}\nbasic_auth_users: {me: plain}\nauth_excluded_paths: [metrics]\n\
+             http_servr_config: {}\n",
         )
         .arg("--web.config.file=web.yml")
         .run_to_end();
     assert_eq!(finished.code(), 2, "{finished:?}");
-    for part in
-        ["none.pem", "client_auth_type", "basic_auth_users.me: is no bcrypt hash", "http_servr_config: unknown key"]
-    {
+    for part in [
+        "none.pem",
+        "client_auth_type",
+        "basic_auth_users.me: is no bcrypt hash",
+        "auth_excluded_paths[0]: \"metrics\" is no path; it begins with /, as in /-/healthy",
+        "http_servr_config: unknown key",
+    ] {
         assert!(finished.stderr.contains(part), "{part}\n{}", finished.stderr);
     }
 }
@@ -119,6 +124,12 @@ fn passwords_are_asked_for_and_everything_is_below_the_prefix() {
     let refused = exporter.get("/uptime/metrics");
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Basic")));
     assert_eq!(refused.header("x-frame-options"), Some("deny"));
+    for path in ["/uptime/-/healthy", "/uptime/-/ready"] {
+        assert_eq!(exporter.get(path).status, 200, "kubelets have no password: {path}");
+    }
+    for path in ["/uptime/-/reload", "/uptime/-/healthy/", "/uptime/x/-/healthy", "/-/healthy"] {
+        assert_eq!(exporter.get(path).status, 401, "{path}");
+    }
     let ask = |path: &str| {
         let mut socket = TcpStream::connect(exporter.address).unwrap();
         // me:secret
@@ -174,4 +185,24 @@ fn it_serves_on_a_unix_socket_and_on_one_that_systemd_hands_over() {
     process.signal("TERM");
     says("STOPPING=1");
     assert_eq!(process.finish().code(), 0);
+}
+
+#[test]
+fn which_paths_need_no_password_is_a_setting() {
+    let hash = bcrypt_hash("secret");
+    for (excluded, open, closed) in [
+        ("[]", None, ["/-/healthy", "/-/ready", "/metrics"]),
+        ("[/metrics]", Some("/metrics"), ["/-/healthy", "/-/ready", "/"]),
+    ] {
+        let exporter = Setup::new(CONFIG)
+            .file("web.yml", format!("basic_auth_users: {{me: \"{hash}\"}}\nauth_excluded_paths: {excluded}\n"))
+            .arg("--web.config.file=web.yml")
+            .start();
+        for path in closed {
+            assert_eq!(exporter.get(path).status, 401, "{excluded}: {path}");
+        }
+        if let Some(path) = open {
+            assert_eq!(exporter.get(path).status, 200, "{excluded}: {path}");
+        }
+    }
 }

@@ -74,6 +74,7 @@ use super::{Config, IpFamily, IpPreference, LabelSet, Pattern, Source, shape};
 struct Resolver<'e> {
     problems: Problems,
     warnings: Vec<String>,
+    remarks: Vec<String>,
     files: Files,
     environment: Environment<'e>,
     pem: PemCache,
@@ -88,8 +89,14 @@ fn parsed<'e>(
     let main = problems.file(source.path.clone());
     problems.file_text(main, source.text.clone());
     let base = source.path.parent().map(Path::to_owned).unwrap_or_default();
-    let mut r =
-        Resolver { problems, warnings: Vec::new(), files: Files::new(base), environment, pem: PemCache::default() };
+    let mut r = Resolver {
+        problems,
+        warnings: Vec::new(),
+        remarks: Vec::new(),
+        files: Files::new(base),
+        environment,
+        pem: PemCache::default(),
+    };
     match parse(&source.text, Format::Yaml, main, &mut r.problems) {
         Some(root) => Ok((r, root, At::root(main))),
         None => Err(r.problems.into_errors()),
@@ -196,6 +203,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         region_name: defaults.region_name,
         refresh_interval: defaults.refresh_interval,
         warnings: r.warnings,
+        remarks: r.remarks,
         source: source.clone(),
     })
 }
@@ -211,6 +219,12 @@ fn has_variables(root: &Node, environment: Environment<'_>) -> bool {
 impl Resolver<'_> {
     fn warn(&mut self, at: &At<'_>, message: &str) {
         self.warn_path(at.file, &at.path(), message);
+    }
+
+    /// Like [`Self::warn`], of what is as it should be.
+    fn remark(&mut self, at: &At<'_>, message: &str) {
+        let file = self.problems.path_of(at.file).display().to_string();
+        self.remarks.push(format!("{file}: {}: {message}", at.path()));
     }
 
     fn warn_path(&mut self, file: FileId, path: &KeyPath, message: &str) {

@@ -72,7 +72,7 @@ pub(super) fn files_of(pattern: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<
     }
     let files = r.files.glob(Glob { directory: directory.to_owned(), pattern: name.to_owned() });
     if files.is_empty() {
-        r.warn(at, &format!("no file matches {} now; it is watched", shorten(trimmed)));
+        r.remark(at, &format!("no file matches {} now; it is watched", shorten(trimmed)));
     }
     files
 }

@@ -47,13 +47,16 @@ pub(in crate::config) fn web(file: &Source) -> Result<WebConfig, ConfigErrors> {
     let environment = |name: &str| std::env::var(name).ok();
     let (mut r, root, at) = start(file, &environment)?;
     let raw: RawWeb = shape::read(&root, &at, &mut r.problems);
-    let RawWeb { tls_server_config, http_server_config, basic_auth_users, rate_limit } = raw;
+    let RawWeb { tls_server_config, http_server_config, basic_auth_users, auth_excluded_paths, rate_limit } = raw;
     let RawWebHttp { http2, headers } = http_server_config.unwrap_or_default();
     let mut config = WebConfig::absent();
     config.tls = tls_server_config.and_then(|raw| server_tls(raw, &at.key("tls_server_config"), &mut r));
     config.http2 = http2.unwrap_or(true);
     config.headers = headers_of(headers, &at.key("http_server_config").key("headers"), &mut r);
     config.users = users(basic_auth_users, &at.key("basic_auth_users"), &mut r);
+    if let Some(paths) = auth_excluded_paths {
+        config.auth_excluded_paths = excluded(paths, &at.key("auth_excluded_paths"), &mut r);
+    }
     config.rate_limit = rate_limit.and_then(|raw| limit(raw, &at.key("rate_limit"), &mut r));
     if !r.problems.is_empty() || r.problems.fault_count() > 0 {
         return Err(r.problems.into_errors());
@@ -187,6 +190,16 @@ fn users(raw: Option<Entries<SecretText>>, at: &At<'_>, r: &mut Resolver<'_>) ->
         }
     }
     users
+}
+
+fn excluded(paths: Vec<String>, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<String> {
+    for (index, path) in paths.iter().enumerate() {
+        if !path.starts_with('/') {
+            r.problems
+                .add(&at.index(index), format!("{:?} is no path; it begins with /, as in /-/healthy", shorten(path)));
+        }
+    }
+    paths
 }
 
 fn limit(raw: RawRateLimit, at: &At<'_>, r: &mut Resolver<'_>) -> Option<RateLimit> {

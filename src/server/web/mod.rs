@@ -121,11 +121,11 @@ impl Web {
         }
     }
 
-    /// Whether the request may be answered.
+    /// Whether the request may be answered. `path` is that below the route prefix, if it is there.
     ///
     /// # Errors
     /// The answer to one that may not: too many, or no password.
-    pub(super) async fn admit(&self, head: &Parts) -> Result<(), Box<Answer>> {
+    pub(super) async fn admit(&self, head: &Parts, path: Option<&str>) -> Result<(), Box<Answer>> {
         // A connection may be kept for long, so each request looks too.
         self.refresh().await;
         let current = self.current();
@@ -135,6 +135,10 @@ impl Web {
             let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, "too many requests (rate_limit of the web config)");
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             return Err(Box::new(answer));
+        }
+        let is_excluded = path.is_some_and(|path| current.config.auth_excluded_paths.iter().any(|known| known == path));
+        if is_excluded {
+            return Ok(());
         }
         if current.config.users.is_empty() || self.0.passwords.check(&current.config.users, &head.headers).await {
             return Ok(());

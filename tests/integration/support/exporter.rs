@@ -166,8 +166,8 @@ impl Exporter {
 #[test]
 fn the_address_is_found_in_either_format() {
     let expected = Some("127.0.0.1:4321".parse().unwrap());
-    assert_eq!(listening("ts=1 level=info address=127.0.0.1:4321 message=\"Listening.\""), expected);
-    assert_eq!(listening(r#"{"address":"127.0.0.1:4321","message":"Listening."}"#), expected);
-    assert_eq!(listening("level=info message=Listening. address=127.0.0.1:4321"), expected);
+    assert_eq!(listening("ts=1 level=info msg=\"Listening.\" address=127.0.0.1:4321"), expected);
+    assert_eq!(listening(r#"{"msg":"Listening.","address":"127.0.0.1:4321"}"#), expected);
+    assert_eq!(listening("level=info msg=Listening. address=127.0.0.1:4321"), expected);
     assert_eq!(listening("level=info target=127.0.0.1:4321"), None);
 }

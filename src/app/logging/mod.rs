@@ -1,5 +1,7 @@
 //! Where the log goes: standard error, as logfmt or JSON.
 
+mod format;
+
 use tracing::error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -7,6 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
+use self::format::Lines;
 use crate::cli::{LogFormat, LogLevel};
 
 /// Starts the log of the process. Called once; a second call changes nothing.
@@ -19,16 +22,7 @@ pub fn start(level: LogLevel, format: LogFormat) {
     };
     // Libraries talk of their own affairs at the lower levels, connection by connection.
     let filter = Targets::new().with_target("uptime_exporter", level).with_default(level.min(LevelFilter::WARN));
-    // The Rust module is left out of each line: `target` is a field of ours.
-    let layer = match format {
-        LogFormat::Logfmt => {
-            let format = tracing_logfmt::builder().with_target(false).with_span_name(false).layer();
-            format.with_writer(std::io::stderr).boxed()
-        }
-        LogFormat::Json => {
-            fmt::layer().json().flatten_event(true).with_target(false).with_writer(std::io::stderr).boxed()
-        }
-    };
+    let layer = fmt::layer().event_format(Lines(format)).with_writer(std::io::stderr);
     // Fails only when a log was started before, as tests may do.
     if registry().with(layer.with_filter(filter)).try_init().is_ok() {
         // A panic is caught and counted where it happens; its message and place belong in the log, in the log's format.
