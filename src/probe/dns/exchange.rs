@@ -16,6 +16,7 @@ use url::Url;
 use super::message::{Question, Reply};
 use crate::observation::{DnsDetail, Failure, Reason};
 use crate::probe::dial::{Connection, Dialing, bad_source, connect, own_address};
+use crate::probe::http::remarks_on;
 use crate::probe::tls::{Stage, classify_at, classify_connect, io_text};
 use crate::probe::{http1, http2};
 
@@ -178,7 +179,8 @@ async fn body(response: Result<Response<Incoming>, hyper::Error>) -> Result<Byte
     let response = response.map_err(|error| broken(&error))?;
     let status = response.status();
     if status != http::StatusCode::OK {
-        let sentence = format!("the server answered HTTP {}", status.as_u16());
+        let remarks = remarks_on(status, response.headers(), &[]);
+        let sentence = format!("the server answered HTTP {}{remarks}", status.as_u16());
         return Err(Failure::new(Reason::HttpStatus, sentence));
     }
     if response.headers().get(CONTENT_TYPE) != Some(&DNS_MESSAGE) {

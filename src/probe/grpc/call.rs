@@ -15,6 +15,7 @@ use super::status;
 use crate::config::GrpcSettings;
 use crate::observation::{Failure, GrpcDetail, Reason, ServingStatus};
 use crate::probe::dial::Transport;
+use crate::probe::http::remarks_on;
 use crate::probe::tls::{Stage, classify_at};
 use crate::probe::trace_context::RunTrace;
 use crate::probe::{http1, http2};
@@ -111,7 +112,10 @@ impl Call<'_> {
         if head.status != http::StatusCode::OK || !grpc {
             let code = status::of_http(head.status);
             detail.status = Some(code);
-            let sentence = format!("the server answered HTTP {} without a gRPC status", head.status.as_u16());
+            let sentence = {
+                let remarks = remarks_on(head.status, &head.headers, &[]);
+                format!("the server answered HTTP {} without a gRPC status{remarks}", head.status.as_u16())
+            };
             let reason = if head.status == http::StatusCode::OK { Reason::ProtocolError } else { Reason::GrpcStatus };
             return Err(Failure::new(reason, sentence));
         }

@@ -9,7 +9,7 @@ use jiff::{Timestamp, Unit};
 use url::Url;
 
 use super::date;
-use crate::observation::HttpDetail;
+use crate::observation::{Edge, HttpDetail};
 
 /// Response headers kept as evidence: what says who answered, from which cache, and what to do next. None of them
 /// carries credentials; a Location is kept without user, password and query. Sorted.
@@ -56,6 +56,8 @@ const KEPT: &[&str] = &[
 ];
 
 const MOST_BYTES: usize = 256;
+/// As much as is kept of a page.
+const MOST_OF_BODY: usize = 1024;
 
 pub(super) fn headers(headers: &HeaderMap) -> Box<[(Box<str>, Box<str>)]> {
     let mut kept = Vec::new();
@@ -88,8 +90,25 @@ fn cut(text: &str) -> Box<str> {
     text[..end].into()
 }
 
+/// What an answer says of itself, for the end of a sentence: whose it is, and until when it will be so.
+pub(super) fn remarks(detail: &HttpDetail) -> String {
+    let mut remarks = Edge::of(detail).map_or_else(String::new, |edge| edge.remark(detail));
+    if let Some(until) = retry_after(detail, SystemTime::now()) {
+        remarks += &format!("; it asks not to be tried before {until}");
+    }
+    remarks
+}
+
+/// The same of an answer that is to be no page but something else: a WebSocket, gRPC, DNS.
+pub(in crate::probe) fn remarks_on(status: StatusCode, map: &HeaderMap, body: &[u8]) -> String {
+    let body_excerpt = body[..body.len().min(MOST_OF_BODY)].into();
+    let detail =
+        HttpDetail { status: Some(status.as_u16()), headers: headers(map), body_excerpt, ..HttpDetail::default() };
+    remarks(&detail)
+}
+
 /// Until when the peer asks not to be tried, of a status with which it may. `now` is when the answer came.
-pub(super) fn retry_after(detail: &HttpDetail, now: SystemTime) -> Option<Timestamp> {
+fn retry_after(detail: &HttpDetail, now: SystemTime) -> Option<Timestamp> {
     if !matches!(detail.status, Some(429 | 503)) {
         return None;
     }

@@ -42,6 +42,7 @@ use url::Url;
 
 pub use self::assertion::KeyError;
 pub use self::client::Clients;
+pub(super) use self::evidence::remarks_on;
 use self::oauth2::{TokenSource, secret_header};
 pub(super) use self::proxy::proxy_for;
 use self::run::Run;

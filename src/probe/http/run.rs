@@ -15,7 +15,7 @@ use super::redirect::{self, MOST_REDIRECTS};
 use super::text::Told;
 use super::transport::{Outgoing, Progress};
 use super::{Authorization, HttpProber, evidence, reason, rules};
-use crate::observation::{Detail, Edge, Failure, HttpDetail, Observation, Outcome, Reason};
+use crate::observation::{Detail, Failure, HttpDetail, Observation, Outcome, Reason};
 use crate::probe::address::Scope;
 use crate::probe::trace_context::RunTrace;
 
@@ -257,15 +257,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// What the answer says of itself: whose it is, and until when it will be so.
-    fn remarks(&self) -> String {
-        let mut remarks = Edge::of(&self.detail).map_or_else(String::new, |edge| edge.remark(&self.detail));
-        if let Some(until) = evidence::retry_after(&self.detail, SystemTime::now()) {
-            remarks += &format!("; it asks not to be tried before {until}");
-        }
-        remarks
-    }
-
     pub(super) fn into_observation(
         mut self,
         started: SystemTime,
@@ -283,7 +274,7 @@ impl<'a> Run<'a> {
         if let Outcome::Down(failure) = &mut outcome
             && failure.reason.is_of_answer()
         {
-            failure.sentence = format!("{}{}", failure.sentence, self.remarks()).into();
+            failure.sentence = format!("{}{}", failure.sentence, evidence::remarks(&self.detail)).into();
         }
         if let (Outcome::Down(failure), Some(url)) = (&mut outcome, self.chain.last())
             && (self.detail.status.is_none() || !self.is_at_home(url))

@@ -14,6 +14,7 @@ use crate::config::WebsocketSettings;
 use crate::config::tcp::{Expect, Step};
 use crate::observation::{Failure, Reason, WebsocketDetail};
 use crate::probe::dial::Transport;
+use crate::probe::http::remarks_on;
 use crate::probe::tcp::template;
 use crate::probe::tls::{Stage, classify_at};
 use crate::probe::trace_context::RunTrace;
@@ -99,7 +100,9 @@ impl<'a> Talk<'a> {
                 if let Some(body) = response.body() {
                     self.keep(body);
                 }
-                let sentence = format!("the server answered HTTP {status} instead of opening a WebSocket");
+                let body = response.body().as_deref().unwrap_or_default();
+                let remarks = remarks_on(response.status(), response.headers(), body);
+                let sentence = format!("the server answered HTTP {status} instead of opening a WebSocket{remarks}");
                 Err(Failure::new(Reason::HttpStatus, sentence))
             }
             Err(error) => Err(broken("opening the WebSocket", &error)),

@@ -165,6 +165,15 @@ async fn a_refused_upgrade_shows_its_status() {
 }
 
 #[tokio::test]
+async fn a_refused_upgrade_says_who_refused_it() {
+    let url =
+        answering("HTTP/1.1 403 Forbidden\r\ncf-ray: 8a\r\ncf-mitigated: challenge\r\ncontent-length: 0\r\n\r\n").await;
+    let run = observe(settings(Vec::new()), &url, AMPLE).await;
+    let wanted = "the server answered HTTP 403 instead of opening a WebSocket; Cloudflare answers, not the origin";
+    assert_eq!(run.outcome.failure().map(|failure| &*failure.sentence), Some(wanted));
+}
+
+#[tokio::test]
 async fn what_is_no_websocket_is_told_from_what_is_not_there() {
     for answer in [
         "SSH-2.0-OpenSSH\r\n\r\n",

@@ -169,18 +169,33 @@ async fn a_body_that_breaks_off_is_truncated() {
 }
 
 #[tokio::test]
+async fn an_error_says_whose_it_is_and_until_when() {
+    let peer = Peer::start(|_| {
+        send("HTTP/1.1 503 Busy\r\nx-amz-cf-id: a\r\nserver: CloudFront\r\nretry-after: Fri, 01 Jan 2100 00:00:00 GMT\r\ncontent-length: 0\r\n\r\n")
+    })
+    .await;
+    let observation = probe(settings(), &peer.url()).await;
+    let wanted = "the status is 503, expected 2xx; CloudFront answers, not the origin; it asks not to be tried before \
+                  2100-01-01T00:00:00Z";
+    assert_eq!(observation.outcome.failure().map(|failure| &*failure.sentence), Some(wanted));
+}
+
+#[tokio::test]
 async fn what_is_not_http_is_a_protocol_error() {
-    for text in [
-        "SSH-2.0-OpenSSH_9.9\r\n\r\n",
-        "HTTP/9.9 200 OK\r\n\r\n",
-        "HTTP/1.1 2x0 OK\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        "\0\0\0\0\0\0\0\0",
+    for (text, words) in [
+        ("SSH-2.0-OpenSSH_9.9\r\n\r\n", "neither HTTP/1.0 nor HTTP/1.1"),
+        ("HTTP/9.9 200 OK\r\n\r\n", "neither HTTP/1.0 nor HTTP/1.1"),
+        ("HTTP/1.1 2x0 OK\r\n\r\n", "its status is no number of three digits"),
+        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "a line of its head is no header"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "its Content-Length is no number"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "its chunks are not as HTTP/1.1 has them"),
+        ("\0\0\0\0\0\0\0\0", "neither HTTP/1.0 nor HTTP/1.1"),
     ] {
         let peer = Peer::start(move |_| send(text)).await;
         let observation = probe(settings(), &peer.url()).await;
         assert_eq!(reason(&observation), Some(Reason::ProtocolError), "{text:?} {observation:?}");
+        let sentence = &observation.outcome.failure().unwrap().sentence;
+        assert!(sentence.contains(words), "{text:?}: {sentence}");
     }
     let endless = "X: y\r\n".repeat(2001);
     let peer = Peer::start(move |_| send(&format!("HTTP/1.1 200 OK\r\n{endless}\r\n"))).await;
