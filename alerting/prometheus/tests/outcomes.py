@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Properties of the rules over random outcomes: python3 random.py [SEED [ROUNDS]]
+"""Properties of the rules over random outcomes: python3 outcomes.py [SEED [ROUNDS]]
 
 Each round makes up targets, regions and causes at random, and `promtool test rules` says whether what must hold holds at each
 evaluation: scope, regions and alerts do not contradict each other, and no set of outcomes makes an outage disappear.
