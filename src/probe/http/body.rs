@@ -212,6 +212,14 @@ mod tests {
         bytes
     }
 
+    /// 64 MiB of zeros: `head -c 64M /dev/zero | brotli -q 11 -w 24`.
+    #[rustfmt::skip]
+    const BROTLI_BOMB: [u8; 54] = [
+        0xcf, 0xff, 0xff, 0x7f, 0xf8, 0x27, 0x00, 0xe2, 0xb1, 0x40, 0x20, 0xf7, 0xfe, 0x9f, 0xff, 0xff, 0xff, 0xf0,
+        0x4f, 0x00, 0xc4, 0x61, 0x01, 0x80, 0xee, 0xfd, 0x3f, 0xff, 0xff, 0xff, 0xe1, 0x9f, 0x00, 0x88, 0xc3, 0x22,
+        0x00, 0xdd, 0xfb, 0x7f, 0xfe, 0xff, 0xff, 0xc3, 0x3f, 0x01, 0x10, 0x87, 0x05, 0x00, 0xba, 0xf7, 0xff, 0x03,
+    ];
+
     fn forced(compression: Compression) -> HttpSettings {
         HttpSettings { compression: Some(compression), keep_excerpt: true, ..settings() }
     }
@@ -276,10 +284,18 @@ mod tests {
         let (result, body) = decode(&limited(5), &[b"12", b"3456"]);
         assert_eq!((result, body.meter().length), (Err("TooLarge".into()), 5));
 
-        let bomb = gzip(&vec![0; 64 << 20]);
-        let settings = HttpSettings { body_size_limit: Some(1000), ..forced(Compression::Gzip) };
-        let (result, body) = decode(&settings, &[&bomb]);
-        assert_eq!((result, body.meter().length), (Err("TooLarge".into()), 1000));
+        let zeros = vec![0; 64 << 20];
+        for (compression, bomb) in [
+            (Compression::Gzip, gzip(&zeros)),
+            (Compression::Deflate, deflate(&zeros)),
+            (Compression::Brotli, BROTLI_BOMB.to_vec()),
+        ] {
+            let settings = HttpSettings { body_size_limit: Some(1000), ..forced(compression) };
+            let (result, body) = decode(&settings, &[&bomb]);
+            assert_eq!((result, body.meter().length), (Err("TooLarge".into()), 1000), "{compression:?}");
+        }
+        let (result, body) = decode(&forced(Compression::Brotli), &[&BROTLI_BOMB]);
+        assert_eq!((result, body.meter().length), (Ok(()), 64 << 20));
     }
 
     proptest::proptest! {
