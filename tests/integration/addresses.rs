@@ -365,7 +365,12 @@ const LINK_MODULES: &str = "modules:
   icmp_from: {prober: icmp, icmp: {source_ip_address: 'fe80::1'}}
   grpc: {prober: grpc}
   websocket: {prober: websocket}
+  http3: {prober: http, http: {enable_http3: true, enable_http2: false}}
+  named: {prober: tcp, dns_servers: ['[fe80::1%lo]:{udp}'], tcp: {}}
 ";
+
+/// Modules that blackbox_exporter 0.23 does not know.
+const OURS: &[&str] = &["websocket", "http3", "named"];
 
 /// What an HTTP/1 server makes of gRPC: which of them is first is a matter of luck.
 const NO_GRPC: &str = "protocol_error connect_reset response_truncated";
@@ -387,6 +392,10 @@ const ON_LINK: &[(&str, &str, Option<&str>)] = &[
     ("grpc", "[fe80::1%lo]:{tcp}", Some(NO_GRPC)),
     ("grpc", "http://[fe80::1%lo]:{tcp}/x", Some(NO_GRPC)),
     ("websocket", "ws://[fe80::1%25lo]:{tcp}/", Some("http_status")),
+    // The datagrams arrive: at a closed port, and at a name server that refers to others.
+    ("http3", "https://[fe80::1%25lo]:9/", Some("connect_refused")),
+    ("named", "host.example.com:{tcp}", Some("dns_servfail")),
+    ("http3", "https://[fe80::1%25no-such-0]:9/", Some("connect_unreachable")),
     ("http", "http://[fe80::1%25no-such-0]:{tcp}/", Some("connect_unreachable")),
     ("tcp", "[fe80::1%no-such-0]:{tcp}", Some("connect_unreachable")),
     ("icmp", "fe80::1%no-such-0", Some("icmp_unreachable")),
@@ -440,8 +449,8 @@ fn beside_blackbox_exporter(exporter: &Exporter, modules: &str, with_ports: impl
     if !has_tool(PROGRAM, PROGRAM, "a comparison side by side") {
         return;
     }
-    let theirs: String =
-        modules.lines().filter(|line| !line.contains("websocket")).map(|line| format!("{line}\n")).collect();
+    let is_ours = |line: &&str| OURS.iter().any(|module| line.trim_start().starts_with(&format!("{module}:")));
+    let theirs: String = modules.lines().filter(|line| !is_ours(line)).map(|line| format!("{line}\n")).collect();
     let file = exporter.path("blackbox.yml");
     std::fs::write(&file, theirs).unwrap();
     let mut command = Command::new(PROGRAM);
@@ -450,7 +459,7 @@ fn beside_blackbox_exporter(exporter: &Exporter, modules: &str, with_ports: impl
     let address = "127.0.0.1:9115".parse().unwrap();
     poll("it answers", || client::get(address, "/-/healthy").map(|_| ()));
     let mut reached = 0;
-    for (module, target, reason) in ON_LINK.iter().filter(|(module, ..)| *module != "websocket") {
+    for (module, target, reason) in ON_LINK.iter().filter(|(module, ..)| !OURS.contains(module)) {
         let target = with_ports(target);
         let page = Page::parse(&client::get(address, &query(module, &target, "")).unwrap().text()).unwrap();
         if page.metric("probe_success").is(1.0) {
