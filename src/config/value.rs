@@ -162,6 +162,8 @@ pub const SERIES_LABELS: &[&str] = &[
     "path_end",
     "last_hop",
     "hops",
+    "trace_id",
+    "trace_url",
 ];
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

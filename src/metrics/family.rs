@@ -524,6 +524,14 @@ pub static FAMILIES: &[Family] = &[
         source: Kept(One(kept::outage_start)),
     },
     Family {
+        name: "probe_outage_trace_info",
+        kind: Gauge,
+        help: "Always 1; the trace of the first failing run of the present outage, and where it is to be seen.",
+        labels: &["trace_id", "trace_url"],
+        when: "only while down, when that run had a trace",
+        source: Kept(Shape::Lines(kept::outage_trace_info)),
+    },
+    Family {
         name: "probe_outages_total",
         kind: Counter,
         help: "Confirmed outages that began.",

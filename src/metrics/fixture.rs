@@ -19,8 +19,8 @@ use crate::observation::{
     WebsocketDetail,
 };
 use crate::state::{
-    Capsules, Changed, Changes, Explained, LatencyHistogram, ParentState, Recent, Snapshot, TargetSnapshot, Timeline,
-    Totals, Verdict, What,
+    Capsules, Changed, Changes, Exemplars, Explained, LatencyHistogram, ParentState, Recent, Snapshot, TargetSnapshot,
+    Timeline, Totals, Verdict, What,
 };
 
 /// 2026-01-02T03:04:05Z.
@@ -332,6 +332,7 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         totals: Totals::default(),
         failures: Vec::new(),
         latency: None,
+        exemplars: None,
         capsules: Capsules::default(),
         diagnosis: None,
         shared_cause: None,
@@ -382,12 +383,17 @@ fn at_two_addresses() -> Observation {
 
 fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
     let reason = run.outcome.failure().unwrap().reason;
+    let mut exemplars = Exemplars::default();
+    if let Some(trace) = run.trace_id() {
+        exemplars.note_failure(reason, trace, &run);
+    }
     let run = Arc::new(run);
     TargetSnapshot {
         verdict: Verdict::Down,
         since: Some(now() - ms(61_000)),
         failures_in_a_row: 4,
         totals: totals(1000, 14),
+        exemplars: Some(Arc::new(exemplars)),
         failures: vec![(Reason::ConnectTimeout, 10), (reason, 4)],
         notice: Some(Arc::new(Notice {
             cause: "A network device of our provider is faulty.".to_owned(),
@@ -464,6 +470,11 @@ pub(crate) fn varied() -> Snapshot {
     let region = ("region", "eu-west");
     let mut shop = up(http_target("shop", &[region, ("team", "web")], &[0.1, 0.5, 1.0]), good_https());
     shop.latency = Some(LatencyHistogram { counts: Box::new([5000, 700, 50, 10]), sum: 612.345 });
+    let (good, mut exemplars) = (good_https(), Exemplars::default());
+    for bucket in [1, 3] {
+        exemplars.note_latency(bucket, good.trace_id().unwrap(), &good);
+    }
+    shop.exemplars = Some(Arc::new(exemplars));
     let mut targets = vec![
         shop,
         down(http_target("expired", &[region], &[]), expired()),

@@ -79,6 +79,14 @@ pub(super) fn shared_cause_info(target: &TargetSnapshot, lines: &mut Lines<'_>) 
     }
 }
 
+/// Of the first failing run: that of the latest would be a new series with each run.
+pub(super) fn outage_trace_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
+    let first = target.capsules.first_failure.as_ref().filter(|_| target.verdict == Verdict::Down);
+    if let Some(trace) = first.and_then(|run| run.trace_id()) {
+        lines.sample(&[("trace_id", &trace.to_string()), ("trace_url", &lines.trace_url(trace))], 1.0);
+    }
+}
+
 pub(super) fn explained_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     if let Some(explained) = &target.explained {
         lines.sample(&[("by", explained.by.name.as_str()), ("parent", explained.parent.as_label())], 1.0);
@@ -124,7 +132,8 @@ fn clock(total: Duration) -> f64 {
 
 pub(super) fn failures(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     for (reason, seen) in &target.failures {
-        lines.sample(&[("reason", reason.as_label())], count(*seen));
+        let exemplar = target.exemplars.as_ref().and_then(|exemplars| exemplars.failure(*reason));
+        lines.exemplified("", &[("reason", reason.as_label())], count(*seen), exemplar);
     }
 }
 
@@ -132,13 +141,15 @@ pub(super) fn failures(target: &TargetSnapshot, lines: &mut Lines<'_>) {
 pub(super) fn latency(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     let Some(histogram) = &target.latency else { return };
     let (mut cumulative, mut number) = (0, Number::new());
-    for (bound, seen) in target.target.latency_buckets.iter().zip(&histogram.counts) {
+    let exemplar = |bucket| target.exemplars.as_ref().and_then(|exemplars| exemplars.latency(bucket));
+    for (bucket, (bound, seen)) in target.target.latency_buckets.iter().zip(&histogram.counts).enumerate() {
         cumulative += seen;
         let le = lines.bound(&mut number, *bound);
-        lines.suffixed("_bucket", &[("le", le)], count(cumulative));
+        lines.exemplified("_bucket", &[("le", le)], count(cumulative), exemplar(bucket));
     }
     let all = histogram.counts.iter().sum();
-    lines.suffixed("_bucket", &[("le", "+Inf")], count(all));
+    let last = exemplar(target.target.latency_buckets.len());
+    lines.exemplified("_bucket", &[("le", "+Inf")], count(all), last);
     lines.suffixed("_sum", &[], histogram.sum);
     lines.suffixed("_count", &[], count(all));
 }

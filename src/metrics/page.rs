@@ -8,6 +8,8 @@
 //! once a family would miss the cache a million times a page, so numbers are first read off target by target
 //! into columns, one a series.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use prometheus::proto::MetricFamily;
 
@@ -15,6 +17,7 @@ use super::family::{FAMILIES, Family, Shape, Source, Value};
 use super::format::Format;
 use super::own;
 use super::text::{Lines, Number, push_head, push_label};
+use crate::config::TraceUrl;
 use crate::observation::Observation;
 use crate::state::{Snapshot, TargetSnapshot};
 
@@ -34,6 +37,7 @@ pub struct Page {
     row: usize,
     /// The URL of pages of targets, up to the name; empty when there is none.
     evidence: String,
+    traces: Option<Arc<TraceUrl>>,
     /// Whether the present section's HELP and TYPE lines were written.
     headed: bool,
 }
@@ -118,6 +122,7 @@ impl Page {
             sections: Vec::new(),
             row: 0,
             evidence: String::new(),
+            traces: None,
             headed: false,
         };
         page.lay_out(own);
@@ -129,6 +134,12 @@ impl Page {
     #[must_use]
     pub fn linking(self, targets: &str) -> Self {
         Self { evidence: targets.to_owned(), ..self }
+    }
+
+    /// Says where the trace of an outage is to be seen.
+    #[must_use]
+    pub fn tracing(self, traces: Option<Arc<TraceUrl>>) -> Self {
+        Self { traces, ..self }
     }
 
     /// Puts sections in order of name, and makes the columns.
@@ -252,7 +263,7 @@ impl Page {
             };
             let has_label = |name: &str| name == "target" || target.target.labels.value(name).is_some();
             let lines = Lines::new(out, family, &mut self.headed, labels, &has_label);
-            let mut lines = lines.speaking(self.format).linking(&self.evidence);
+            let mut lines = lines.speaking(self.format).linking(&self.evidence).tracing(self.traces.as_deref());
             match &family.source {
                 Source::Run(Shape::Lines(write)) => {
                     if let Some(run) = &target.last {

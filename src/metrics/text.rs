@@ -4,6 +4,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::family::Family;
 use super::format::Format;
+use super::run::unix_seconds;
+use crate::config::TraceUrl;
+use crate::observation::TraceId;
+use crate::state::Exemplar;
 
 /// In a path segment, RFC 3986 section 3.3: all but unreserved characters are encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -111,6 +115,7 @@ pub(super) struct Lines<'a> {
     labels: &'a [u8],
     names: &'a dyn Fn(&str) -> bool,
     evidence: &'a str,
+    traces: Option<&'a TraceUrl>,
     format: Format,
 }
 
@@ -123,7 +128,7 @@ impl<'a> Lines<'a> {
         labels: &'a [u8],
         has_label: &'a dyn Fn(&str) -> bool,
     ) -> Self {
-        Self { out, family, headed, labels, names: has_label, evidence: "", format: Format::Text }
+        Self { out, family, headed, labels, names: has_label, evidence: "", traces: None, format: Format::Text }
     }
 
     /// In this format; else it is text.
@@ -134,6 +139,16 @@ impl<'a> Lines<'a> {
     /// With the URL of pages of targets, up to the name.
     pub(super) fn linking(self, evidence: &'a str) -> Self {
         Self { evidence, ..self }
+    }
+
+    /// With where traces are to be seen.
+    pub(super) fn tracing(self, traces: Option<&'a TraceUrl>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// Where a trace is to be seen, or nothing.
+    pub(super) fn trace_url(&self, id: TraceId) -> String {
+        self.traces.map_or_else(String::new, |traces| traces.of(id))
     }
 
     /// The URL of the page of a target.
@@ -161,6 +176,11 @@ impl<'a> Lines<'a> {
 
     /// Writes one sample whose name is the family's with `suffix`.
     pub(super) fn suffixed(&mut self, suffix: &str, own: &[(&str, &str)], value: f64) {
+        self.exemplified(suffix, own, value, None);
+    }
+
+    /// The same with a run to look at, where the format has a place for it.
+    pub(super) fn exemplified(&mut self, suffix: &str, own: &[(&str, &str)], value: f64, exemplar: Option<&Exemplar>) {
         if !*self.headed {
             *self.headed = true;
             push_head(self.out, self.family, self.format);
@@ -177,7 +197,17 @@ impl<'a> Lines<'a> {
             out.push(b'}');
         }
         out.push(b' ');
-        out.extend_from_slice(Number::new().format(value).as_bytes());
+        let mut number = Number::new();
+        out.extend_from_slice(number.format(value).as_bytes());
+        if let (false, Some(exemplar)) = (self.format.is_text(), exemplar) {
+            // One label of 40 characters; the format allows 128 in all.
+            out.extend_from_slice(b" # {");
+            push_label(out, true, "trace_id", &exemplar.trace.to_string());
+            out.extend_from_slice(b"} ");
+            out.extend_from_slice(number.format(exemplar.value).as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(number.format(unix_seconds(exemplar.time)).as_bytes());
+        }
         out.push(b'\n');
     }
 }

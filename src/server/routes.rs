@@ -138,7 +138,7 @@ impl Site {
         }
         let own = if selection.has_own() { self.telemetry.registry.gather() } else { Vec::new() };
         let format = negotiate::format(&head.headers);
-        let page = Page::new(format, snapshot, &own).linking(&self.external.targets());
+        let page = Page::new(format, snapshot, &own).linking(&self.external.targets()).tracing(self.traces());
         self.telemetry.render_seconds.inc_by(start.elapsed().as_secs_f64());
         let mut answer = answer(StatusCode::OK, format.content_type(), self.pieces(page, Some(permit)));
         answer.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));

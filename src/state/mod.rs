@@ -10,6 +10,7 @@
 
 mod changes;
 mod clock;
+mod exemplars;
 pub mod file;
 mod recent;
 mod target;
@@ -28,6 +29,7 @@ use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, GoodPath, Observation, Path, Reason, SharedCause};
 
 pub use changes::{Changed, Changes, What};
+pub use exemplars::{Exemplar, Exemplars};
 pub use recent::{Recent, RecentRun};
 pub use target::{Change, Next, Recorded, Saved, Standing, TargetState, View};
 pub use timeline::{Timeline, Turn};
@@ -97,6 +99,8 @@ pub struct TargetSnapshot {
     pub failures: Vec<(Reason, u64)>,
     /// When the target asks for one.
     pub latency: Option<LatencyHistogram>,
+    /// Of the two above; `None` for a target whose runs have no traces.
+    pub exemplars: Option<Arc<Exemplars>>,
     pub capsules: Capsules,
     /// What re-checks found out about the failing series that goes on.
     pub diagnosis: Option<Arc<Diagnosis>>,

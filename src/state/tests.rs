@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::config::maintenance::{Maintenance, When, Window};
 use crate::config::{Cadence, Confirm, HostPort, LabelSet, ProbeSpec, TargetName, TcpSettings, TlsSettings};
-use crate::observation::{Detail, Failure, Outcome};
+use crate::observation::{Detail, Failure, HttpDetail, Outcome, TraceId};
 
 pub(crate) fn target(name: &str, interval: Duration, timeout: Duration) -> Arc<Target> {
     target_with(name, interval, timeout, 2, &[])
@@ -610,4 +610,40 @@ fn without_a_good_run_before_an_outage_has_no_earliest_start() {
     let bench = Bench::new(1);
     bench.run(5, down(REFUSED));
     assert_eq!((bench.at(5).since, bench.at(5).since_after()), (Some(wall(5)), None));
+}
+
+/// A run with a trace of its own.
+fn traced(run: Observation, id: u8) -> Observation {
+    let trace_id = TraceId::new([id; 16]);
+    Observation { detail: Detail::Http(Box::new(HttpDetail { trace_id, ..HttpDetail::default() })), ..run }
+}
+
+#[test]
+fn the_last_run_of_each_reason_and_bucket_is_one_to_look_at() {
+    let now = Instant::now();
+    let target = crate::metrics::fixture::http_target("shop", &[], &[0.1, 1.0]);
+    let state = TargetState::new(target, now);
+    let record = |run: Observation| {
+        state.begin(now);
+        state.record(run, now);
+        state.snapshot(now)
+    };
+    let of = |snapshot: &TargetSnapshot| snapshot.exemplars.clone().unwrap_or_default();
+    assert_eq!(record(up()).exemplars, None, "a run without a trace is none");
+    let slow = |id| Observation { elapsed: Duration::from_millis(500), ..traced(up(), id) };
+    record(slow(1));
+    record(slow(2));
+    let kept = record(Observation { elapsed: Duration::from_secs(2), ..traced(up(), 3) });
+    let traces: Vec<_> = (0..4).map(|bucket| of(&kept).latency(bucket).map(|seen| (seen.trace, seen.value))).collect();
+    let id = |id| TraceId::new([id; 16]).unwrap();
+    assert_eq!(traces, [None, Some((id(2), 0.5)), Some((id(3), 2.0)), None]);
+    record(traced(down(Reason::HttpStatus), 4));
+    record(down(Reason::HttpStatus));
+    record(traced(down(Reason::Vantage), 5));
+    let after = record(traced(down(Reason::HttpStatus), 6));
+    let trace = |reason| of(&after).failure(reason).map(|seen| (seen.trace, seen.value));
+    assert_eq!(trace(Reason::HttpStatus), Some((id(6), 1.0)));
+    assert_eq!(trace(Reason::Vantage), Some((id(5), 1.0)), "counted, so it has one");
+    assert_eq!(trace(Reason::ConnectRefused), None);
+    assert_eq!(of(&kept).failure(Reason::HttpStatus), None, "a snapshot stays as it was");
 }

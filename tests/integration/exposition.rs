@@ -93,6 +93,7 @@ fn every_documented_family_of_http_and_tcp_is_seen_alive() {
             "probe_websocket_",
             "probe_address_failure_info",
             "probe_last_change_",
+            "probe_outage_trace_",
             "probe_shared_cause_",
             "probe_path_info",
         ]

@@ -31,5 +31,6 @@ mod scraped;
 mod start;
 mod stop;
 mod support;
+mod traces;
 mod vantage;
 mod web;

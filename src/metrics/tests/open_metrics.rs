@@ -96,7 +96,20 @@ fn parse(text: &str) -> Vec<Sample> {
 }
 
 fn sample(line: &str) -> Sample {
-    let (name, labels, value) = labels(line);
+    let (name, labels, rest) = labels(line);
+    let (value, exemplar) = rest.split_once(" # ").map_or((rest, None), |(value, exemplar)| (value, Some(exemplar)));
+    if let Some(text) = exemplar {
+        assert!(name.ends_with("_total") || name.ends_with("_bucket"), "no place for an exemplar: {line}");
+        let text = format!("e{text}");
+        let (_, own, rest) = super::labels(&text);
+        let length: usize = own.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum();
+        assert!(length <= 128, "{line}");
+        let numbers: Vec<f64> = rest.split(' ').map(|number| number.parse().unwrap()).collect();
+        assert!(numbers.len() == 1 || numbers.len() == 2, "{line}");
+        if let Some((_, le)) = labels.iter().find(|(name, _)| name == "le") {
+            assert!(numbers[0] <= le.parse().unwrap(), "{line}");
+        }
+    }
     let value = if value == "+Inf" { f64::INFINITY } else { value.parse().unwrap() };
     Sample { name, labels, value }
 }
@@ -111,6 +124,31 @@ fn the_page_is_the_golden_one() {
 #[test]
 fn an_empty_page_is_its_end() {
     assert_eq!(open(Snapshot { taken: fixture::now(), targets: Vec::new() }), "# EOF\n");
+}
+
+#[test]
+fn counters_and_buckets_have_the_trace_of_a_run_to_look_at() {
+    let page = open(complete());
+    let exemplars: Vec<&str> = page.lines().filter(|line| !line.starts_with('#') && line.contains(" # {")).collect();
+    let expected = [
+        "probe_failures_total{target=\"expired\",region=\"eu-west\",reason=\"tls_expired\"} 4 # {trace_id=\"0af7651916cd43dd8448eb211c80319c\"} 1 1767323041.75",
+        "probe_latency_seconds_bucket{target=\"shop\",region=\"eu-west\",team=\"web\",le=\"0.5\"} 5700 # {trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"} 0.123 1767323041.75",
+        "probe_latency_seconds_bucket{target=\"shop\",region=\"eu-west\",team=\"web\",le=\"+Inf\"} 5760 # {trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"} 0.123 1767323041.75",
+    ];
+    assert_eq!(exemplars, expected);
+    let text = pieces(Page::new(Format::Text, complete(), &[]));
+    assert!(!text.contains(" # {"), "text has no place for them");
+}
+
+#[test]
+fn the_trace_of_an_outage_is_a_link_where_traces_are_to_be_seen() {
+    let config = "global: {trace_url: 'https://tempo.example/{trace_id}'}";
+    let traces = crate::config::Source::new("t.yaml", config).config().unwrap().trace_url;
+    let page = pieces(Page::new(Format::Text, complete(), &[]).tracing(traces));
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    let labels = format!("trace_id=\"{id}\",trace_url=\"https://tempo.example/{id}\"");
+    let series: Vec<&str> = page.lines().filter(|line| line.starts_with("probe_outage_trace_info{")).collect();
+    assert_eq!(series, [format!("probe_outage_trace_info{{target=\"expired\",region=\"eu-west\",{labels}}} 1")]);
 }
 
 /// Whoever switches formats keeps every series, but for the bounds of buckets that are whole numbers.

@@ -21,7 +21,7 @@ use super::clock::{Account, Clock};
 use super::recent::Recent;
 use super::timeline::{Timeline, Turn};
 use super::wish::{Bell, Told, Wishes};
-use super::{Capsules, LatencyHistogram, TargetSnapshot, Totals, Verdict};
+use super::{Capsules, Exemplars, LatencyHistogram, TargetSnapshot, Totals, Verdict};
 use crate::config::{Notice, Target};
 use crate::observation::{Diagnosis, Finding, GoodPath, Observation, Outcome, Path, Reason, SharedCause};
 
@@ -131,7 +131,9 @@ struct Inner {
     series: Option<(Arc<Observation>, Instant)>,
     totals: Totals,
     failures: Vec<(Reason, u64)>,
-    latency: Option<LatencyHistogram>,
+    /// In a box, since few targets have one.
+    latency: Option<Box<LatencyHistogram>>,
+    exemplars: Option<Arc<Exemplars>>,
     capsules: Capsules,
     clock: Clock,
     /// Of the failing series that goes on.
@@ -166,6 +168,7 @@ impl TargetState {
             totals: Totals::default(),
             failures: Vec::new(),
             latency: empty_histogram(&target),
+            exemplars: None,
             capsules: Capsules::default(),
             clock: Clock::new(now, SystemTime::now(), target.maintenance.clone()),
             diagnosis: None,
@@ -209,6 +212,8 @@ impl TargetState {
             totals: old.totals,
             failures: old.failures.clone(),
             latency,
+            // Of buckets that there are no more.
+            exemplars: old.exemplars.clone().filter(|_| self.target.latency_buckets == target.latency_buckets),
             capsules: old.capsules.clone(),
             clock: Clock::new(mark, old.clock.wall(mark), target.maintenance.clone()),
             diagnosis: old.diagnosis.clone().filter(|_| confirmed),
@@ -402,7 +407,8 @@ impl TargetState {
             failures_in_a_row: inner.failures_in_a_row,
             totals: inner.totals,
             failures: inner.failures.clone(),
-            latency: inner.latency.clone(),
+            latency: inner.latency.as_deref().cloned(),
+            exemplars: inner.exemplars.clone(),
             capsules: inner.capsules.clone(),
             diagnosis: inner.diagnosis.clone(),
             shared_cause: inner.shared_cause.clone(),
@@ -459,6 +465,9 @@ impl Inner {
             Outcome::Down(failure) => {
                 self.totals.runs_failed += 1;
                 self.count_reason(failure.reason);
+                if let Some(trace) = run.trace_id() {
+                    Arc::make_mut(self.exemplars.get_or_insert_default()).note_failure(failure.reason, trace, run);
+                }
                 if failure.reason.is_inconclusive() {
                     // No re-check either: an exporter in trouble is not helped by more runs.
                     (Account::Unknown, None, Next::Tick)
@@ -478,6 +487,9 @@ impl Inner {
             let bucket = target.latency_buckets.partition_point(|bound| *bound < seconds);
             histogram.counts[bucket] += 1;
             histogram.sum += seconds;
+            if let Some(trace) = run.trace_id() {
+                Arc::make_mut(self.exemplars.get_or_insert_default()).note_latency(bucket, trace, run);
+            }
         }
         // Pending failures were a blip: the target was up, and the runs stay counted as failed.
         self.clock.resolve(Account::Up, &mut self.totals);
@@ -584,7 +596,7 @@ impl Inner {
     }
 }
 
-fn empty_histogram(target: &Target) -> Option<LatencyHistogram> {
+fn empty_histogram(target: &Target) -> Option<Box<LatencyHistogram>> {
     let buckets = target.latency_buckets.len();
-    (buckets > 0).then(|| LatencyHistogram { counts: vec![0; buckets + 1].into(), sum: 0.0 })
+    (buckets > 0).then(|| Box::new(LatencyHistogram { counts: vec![0; buckets + 1].into(), sum: 0.0 }))
 }

@@ -91,7 +91,8 @@ impl TargetState {
                 failures: inner.failures.clone(),
                 latency: inner
                     .latency
-                    .clone()
+                    .as_deref()
+                    .cloned()
                     .map(|histogram| SavedHistogram { bounds: Arc::clone(bounds), histogram }),
             }),
             settled: clock.wall(mark),
@@ -124,7 +125,7 @@ impl TargetState {
                 saved.bounds == *buckets && saved.histogram.counts.len() == buckets.len().saturating_add(1)
             };
             if let Some(saved) = counters.latency.filter(fits) {
-                inner.latency = Some(saved.histogram);
+                inner.latency = Some(Box::new(saved.histogram));
             }
         }
         inner.credit_away(away);

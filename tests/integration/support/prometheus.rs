@@ -64,6 +64,7 @@ impl Prometheus {
             "--config.file=prometheus.yml",
             "--storage.tsdb.path=data",
             "--web.listen-address=127.0.0.1:0",
+            "--enable-feature=exemplar-storage",
         ]);
         let process = Process::spawn(&mut command);
         let address = process.wait_for_line("Prometheus listens", |line| {
