@@ -332,7 +332,7 @@ impl Running {
             warn!(warning, "The config is good, but may not be what is meant.");
         }
         for remark in &loaded.config.remarks {
-            info!(remark, "About the config.");
+            info!(remark, "Note on the config.");
         }
         open_files::check(loaded.targets.len());
         self.vantage.replace_lookups(loaded.lookups);

@@ -64,7 +64,7 @@ findings! {
     PortClosed "port_closed" "The host answers, but nothing listens on the port.";
     PathEnds "path_ends" "Nothing answers, and the way there ends at some hop: behind it there is silence.";
     PathUnreachable "path_unreachable" "Nothing answers, and a router, or the exporter's own host, says that it goes no further.";
-    PathLoop "path_loop" "Nothing answers, and routers send the packets round in a circle.";
-    PathWhole "path_whole" "The way is whole and the host answers, but not on the port.";
+    PathLoop "path_loop" "Nothing answers, and there is a routing loop on the way.";
+    PathWhole "path_whole" "The host can be reached, but the service does not answer.";
     NothingAnswers "nothing_answers" "Nothing answers at any address that was tried.";
 }

@@ -31,18 +31,14 @@ struct Known {
     id: Option<&'static str>,
 }
 
+const CLOUDFLARE: &str = "Cloudflare";
+
 const KNOWN: &[Known] = &[
     Known {
-        name: "Cloudflare",
+        name: CLOUDFLARE,
         in_front: &[("cf-ray", ""), ("server", "cloudflare")],
         own: &[("cf-mitigated", "")],
-        page: &[
-            "cloudflare ray id",
-            "cf-error-details",
-            "<center>cloudflare</center>",
-            "| cloudflare</title>",
-            "error code: 1",
-        ],
+        page: &["cloudflare ray id", "cf-error-details", "<center>cloudflare</center>", "| cloudflare</title>"],
         page_alone: false,
         id: Some("cf-ray"),
     },
@@ -199,14 +195,15 @@ impl Edge {
             detail.headers.iter().any(|(known, value)| **known == **name && value.to_lowercase().contains(part))
         };
         let of = |known: &Known, own: bool| {
-            let means = if known.name == "Cloudflare" { of_cloudflare(status) } else { None };
+            let means = if known.name == CLOUDFLARE { of_cloudflare(status) } else { None };
             let id = known.id.filter(|id| detail.headers.iter().any(|(name, _)| &**name == *id));
             Self { name: known.name, own: own || means.is_some(), id, means }
         };
         // One that answers by itself is the nearest of those in front.
         if let Some(known) = KNOWN.iter().find(|known| {
             let in_front = known.in_front.iter().any(has);
-            let page = || known.page.iter().any(|part| body.contains(part));
+            let code = || known.name == CLOUDFLARE && is_cloudflare_code(&body);
+            let page = || known.page.iter().any(|part| body.contains(part)) || code();
             in_front && (known.own.iter().any(has) || page()) || known.page_alone && status >= 400 && page()
         }) {
             return Some(of(known, true));
@@ -248,6 +245,12 @@ pub(super) fn is_of_gateway(detail: &HttpDetail) -> bool {
     matches!(detail.status, Some(502 | 504))
 }
 
+/// Its plain page is nothing but a number from 1000 on; that of an origin may have one too, among other words.
+fn is_cloudflare_code(body: &str) -> bool {
+    let code = body.trim().strip_prefix("error code: ").unwrap_or_default();
+    code.len() == 4 && code.starts_with('1') && code.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/>
 fn of_cloudflare(status: u16) -> Option<&'static str> {
     Some(match status {
@@ -283,6 +286,9 @@ mod tests {
             (answer(403, &[("cf-ray", "8a"), ("cf-mitigated", "challenge")], ""), "Cloudflare", true),
             (answer(502, &[("cf-ray", "8a")], "<hr><center>cloudflare</center>"), "Cloudflare", true),
             (answer(503, &[("cf-ray", "8a"), ("cf-cache-status", "DYNAMIC")], "busy"), "Cloudflare", false),
+            (answer(403, &[("cf-ray", "8a")], "error code: 1020\n"), "Cloudflare", true),
+            (answer(500, &[("cf-ray", "8a")], "MySQL error code: 1045"), "Cloudflare", false),
+            (answer(500, &[("cf-ray", "8a")], "error code: 12"), "Cloudflare", false),
             (answer(504, &[("server", "CloudFront"), ("x-amz-cf-id", "x")], ""), "CloudFront", true),
             (
                 answer(500, &[("server", "nginx"), ("via", "1.1 a.cloudfront.net (CloudFront)")], ""),

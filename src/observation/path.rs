@@ -123,8 +123,8 @@ macro_rules! endings {
 endings! {
     Ends "ends" Some(Finding::PathEnds), "Behind the last hop that answers there is silence.";
     Unreachable "unreachable" Some(Finding::PathUnreachable), "A router, or the exporter's own host, said that it goes no further.";
-    Loop "loop" Some(Finding::PathLoop), "Routers send the packets round in a circle.";
-    Whole "whole" Some(Finding::PathWhole), "The host answers, but not on the port.";
+    Loop "loop" Some(Finding::PathLoop), "A routing loop: routers send the packets round in a circle.";
+    Whole "whole" Some(Finding::PathWhole), "The host can be reached, but the service does not answer.";
     Reached "reached" None, "The target answered by the time that the way to it was traced.";
     Silent "silent" None, "No hop answers, so nothing is known of the way.";
 }

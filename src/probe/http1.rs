@@ -48,6 +48,13 @@ pub(super) fn bad_chunk(error: &io::Error) -> &'static str {
     }
 }
 
+/// Whether the library says that it found the connection closed.
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    chain(error)
+        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+        .any(|error| error.is_incomplete_message() || error.is_closed() || error.is_canceled())
+}
+
 /// How a connection broke, as far as the causes tell.
 pub(super) fn broken(error: &(dyn Error + 'static)) -> String {
     if chain(error).any(|cause| cause.is::<rustls::Error>())
@@ -60,6 +67,8 @@ pub(super) fn broken(error: &(dyn Error + 'static)) -> String {
         Some(io) if io.kind() != io::ErrorKind::UnexpectedEof && io.kind() != io::ErrorKind::Other => {
             format!("the connection broke ({})", io_text(io))
         }
-        Some(_) | None => "the peer closed the connection".to_owned(),
+        Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
+        Some(_) | None if is_closed(error) => "the peer closed the connection".to_owned(),
+        Some(_) | None => "the connection broke".to_owned(),
     }
 }

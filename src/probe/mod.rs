@@ -26,7 +26,7 @@ mod trace_context;
 pub mod unix;
 pub mod websocket;
 
-pub use self::path::Traces;
+pub use self::path::{GoodTrace, Traces};
 pub use self::target::TargetProber;
 
 use std::future::Future;
@@ -63,9 +63,9 @@ pub trait Probe: Send + Sync + 'static {
         std::future::ready(None)
     }
 
-    /// Follows the way of a run that succeeded. `None` when that was not to be done now. Ends by itself.
-    fn trace_good(&self, _run: &Observation) -> impl Future<Output = Option<GoodPath>> + Send {
-        std::future::ready(None)
+    /// Follows the way of a run that succeeded. Ends by itself.
+    fn trace_good(&self, _run: &Observation) -> impl Future<Output = GoodTrace> + Send {
+        std::future::ready(GoodTrace::Nothing)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Probe, Prober, ProberError, Shared, diagnose, fan_out, path};
+use super::{GoodTrace, Probe, Prober, ProberError, Shared, diagnose, fan_out, path};
 use crate::config::Target;
 use crate::observation::{Diagnosis, GoodPath, Observation, Path};
 
@@ -68,7 +68,7 @@ impl Probe for TargetProber {
         path::trace_lost(&self.target.probe, failed, good, &self.shared).await
     }
 
-    async fn trace_good(&self, run: &Observation) -> Option<GoodPath> {
+    async fn trace_good(&self, run: &Observation) -> GoodTrace {
         path::trace_good(&self.target.probe, run, &self.shared).await
     }
 }

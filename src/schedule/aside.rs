@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error};
 
 use crate::observation::{Observation, Outcome, Path};
-use crate::probe::Probe;
+use crate::probe::{GoodTrace, Probe};
 use crate::state::{Recorded, TargetState};
 
 /// The least time between two traces of a target that flaps, or whose trace did not fit the exporter's budget.
@@ -21,8 +21,7 @@ const LEAST_GAP: Duration = Duration::from_secs(30);
 /// Over so much time the first good ways of all targets are spread.
 const SPREAD: Duration = Duration::from_secs(120);
 
-/// Says at its end whether it came to something.
-type Going<'a> = Option<Pin<Box<dyn Future<Output = bool> + Send + 'a>>>;
+type Going<'a, T> = Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>;
 
 /// Small while there is nothing, which is most of the time.
 pub(super) struct Aside<'a> {
@@ -31,11 +30,12 @@ pub(super) struct Aside<'a> {
 
 #[derive(Default)]
 struct More<'a> {
-    diagnosis: Going<'a>,
-    trace: Going<'a>,
+    diagnosis: Going<'a, ()>,
+    trace: Going<'a, ()>,
     /// When a trace began last.
     traced: Option<Instant>,
-    good: Going<'a>,
+    /// Says at its end whether there was room for it.
+    good: Going<'a, bool>,
     /// How often a good way is traced. `None`: never.
     every: Option<Duration>,
     /// When the next is due, which is sooner when there was no room for the last.
@@ -45,7 +45,7 @@ struct More<'a> {
 impl<'a> Aside<'a> {
     pub(super) fn new(state: &TargetState, now: Instant) -> Self {
         let target = state.target();
-        let more = target.path.every.map(|every| {
+        let more = target.path.every.filter(|_| target.path.enabled).map(|every| {
             let known = state.good_paths().first().and_then(|path| path.time.elapsed().ok());
             let wait = known.map_or_else(|| spread(target.name.as_str()), |age| every.saturating_sub(age));
             Box::new(More { every: Some(every), good_due: Some(now + wait), ..More::default() })
@@ -75,10 +75,10 @@ impl<'a> Aside<'a> {
                 }
             }
             if let Some(future) = &mut more.good
-                && let Poll::Ready(found) = future.as_mut().poll(context)
+                && let Poll::Ready(had_room) = future.as_mut().poll(context)
             {
                 more.good = None;
-                let wait = more.every.filter(|_| found).unwrap_or(LEAST_GAP);
+                let wait = more.every.filter(|_| had_room).unwrap_or(LEAST_GAP);
                 more.good_due = Some(Instant::now() + wait);
             }
             Poll::Pending
@@ -132,32 +132,35 @@ fn spread(name: &str) -> Duration {
 }
 
 /// Re-checks of the first failing run of a series, so that there is a finding by the time that it is confirmed.
-async fn diagnose<P: Probe>(probe: &P, state: &TargetState, failed: Arc<Observation>, deadline: Instant) -> bool {
+async fn diagnose<P: Probe>(probe: &P, state: &TargetState, failed: Arc<Observation>, deadline: Instant) {
     let last_good = state.last_good();
     let diagnosis = guarded("diagnosis", state, probe.diagnose(&failed, last_good.as_deref(), deadline));
-    let Ok(Some(found)) = timeout_at(deadline, diagnosis).await else { return false };
+    let Ok(Some(found)) = timeout_at(deadline, diagnosis).await else { return };
     let (finding, sentence) = (found.finding.as_label(), &*found.sentence);
     debug!(target = %state.target().name, finding, sentence, "Failure diagnosed.");
     state.diagnosed(found);
-    true
 }
 
-async fn trace<P: Probe>(probe: &P, state: &TargetState, failed: Arc<Observation>) -> bool {
+async fn trace<P: Probe>(probe: &P, state: &TargetState, failed: Arc<Observation>) {
     let good = state.good_paths();
-    let Some(path) = guarded("trace", state, probe.trace(&failed, &good)).await else { return false };
+    let Some(path) = guarded("trace", state, probe.trace(&failed, &good)).await else { return };
     let sentence = match &path {
         Path::Traced(trace) => &trace.sentence,
         Path::Untraced(untraced) => &untraced.sentence,
     };
     debug!(target = %state.target().name, %sentence, "Way traced.");
     state.traced(path);
-    true
 }
 
 async fn trace_good<P: Probe>(probe: &P, state: &TargetState, run: Arc<Observation>) -> bool {
-    let Some(path) = guarded("trace", state, probe.trace_good(&run)).await else { return false };
-    debug!(target = %state.target().name, hops = path.hops.len(), "Good way traced.");
-    state.traced_good(path);
+    match guarded("trace", state, async { Some(probe.trace_good(&run).await) }).await {
+        Some(GoodTrace::NoRoom) => return false,
+        Some(GoodTrace::Nothing) | None => {}
+        Some(GoodTrace::Found(path)) => {
+            debug!(target = %state.target().name, hops = path.hops.len(), "Good way traced.");
+            state.traced_good(path);
+        }
+    }
     true
 }
 

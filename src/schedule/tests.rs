@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::time::advance;
 
 use super::*;
+use crate::config::PathSettings;
 use crate::observation::{Ending, GoodPath, Observation, Path, Protocol, Reason, Trace, Untraced};
+use crate::probe::GoodTrace;
 use crate::state::Verdict;
 use crate::state::tests::{down, target, target_with, up};
 
@@ -334,11 +336,15 @@ impl Probe for Traced {
         Some((self.path)(n))
     }
 
-    async fn trace_good(&self, _run: &Observation) -> Option<GoodPath> {
+    async fn trace_good(&self, _run: &Observation) -> GoodTrace {
         let n = note(&self.good);
         sleep(self.takes).await;
-        // There was no room for the first.
-        (n > 0).then(|| GoodPath::new(std::time::SystemTime::now(), [192, 0, 2, 1].into(), None, Protocol::Icmp, &[]))
+        let path = || GoodPath::new(std::time::SystemTime::now(), [192, 0, 2, 1].into(), None, Protocol::Icmp, &[]);
+        match n {
+            0 => GoodTrace::NoRoom,
+            2 => GoodTrace::Nothing,
+            _ => GoodTrace::Found(path()),
+        }
     }
 }
 
@@ -413,26 +419,28 @@ async fn a_trace_ends_with_the_failure_that_it_is_about() {
 
 #[tokio::test(start_paused = true)]
 async fn good_ways_are_traced_now_and_then_while_all_is_well() {
-    let with_every = |every| {
+    let with_path = |enabled, every| {
         let mut target = Arc::into_inner(target("shop", 10 * S, 5 * S)).unwrap();
-        target.path.every = every;
+        target.path = PathSettings { enabled, every };
         Arc::new(target)
     };
-    for (every, up, expected) in [
-        (None, (|_| true) as fn(usize) -> bool, 0..=0),
-        (Some(600 * S), |_| true, 10..=11),
-        (Some(600 * S), |_| false, 0..=0),
+    for (enabled, every, up, expected) in [
+        (true, None, (|_| true) as fn(usize) -> bool, 0..=0),
+        (true, Some(600 * S), |_| true, 10..=11),
+        (true, Some(600 * S), |_| false, 0..=0),
+        (false, Some(600 * S), |_| true, 0..=0),
     ] {
         let (mut scheduler, _) = scheduler();
         let probe = Traced::new(up, ends, S);
-        let state = state(with_every(every));
+        let state = state(with_path(enabled, every));
         scheduler.spawn(Arc::clone(&probe), Arc::clone(&state));
         sleep(6000 * S).await;
         let good = probe.good.lock().unwrap();
         assert!(expected.contains(&good.len()), "{every:?} {}", good.len());
-        if let [first, second, third, ..] = good[..] {
+        if let [first, second, third, fourth, ..] = good[..] {
             assert!(second - first >= 30 * S && second - first < 60 * S, "there was no room for the first");
             assert!(third - second >= 600 * S && third - second < 620 * S);
+            assert!(fourth - third >= 600 * S, "what leads nowhere is not tried more often");
             assert_eq!(state.good_paths().len(), 1);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | method and path | answer |
 //! |---|---|
-//! | `GET /` | a plain page of the targets, the worst first |
+//! | `GET /` | a plain page of all targets: failing ones first, the most recent failure at the top |
 //! | `GET /metrics` | every target and the exporter itself; `?target=NAME` (repeatable), `?shard=K&of=N` (K from 0); text or OpenMetrics |
 //! | `GET /api/v1/targets` | JSON, one object a target; `?state=up`, `down` or `unknown` |
 //! | `GET /api/v1/targets/NAME` | JSON, one target with its evidence |

@@ -25,7 +25,7 @@ pub(super) fn trace_context(
         return None;
     }
     if headers.contains_key(&HEADER) {
-        let message = format!("sends a traceparent header of its own, and {key} has one too; leave out one of the two");
+        let message = format!("conflicts with the traceparent header in {key}; remove one of the two");
         r.problems.add(&at.key("trace_context"), message);
     }
     Some(TraceContext { sampled: sampled.unwrap_or(true) })

@@ -44,7 +44,7 @@ pub(super) async fn diagnose(
     let case = Case { spec, shared, place: place(spec)?, deadline };
     let time = SystemTime::now();
     let mut attempts = Vec::new();
-    let there = Elsewhere::of(failed, case.place.host, case.place.port);
+    let there = Elsewhere::of(failed, failure, case.place.host, case.place.port);
     let (finding, sentence) = if failure.reason.is_certificate()
         && let Some(found) = case.without_verification(failure, &mut attempts).await
     {

@@ -18,13 +18,15 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// `None` for a run that failed at the host and port that the target names.
-    pub(super) fn of(run: &Observation, host: &str, port: Option<u16>) -> Option<Self> {
+    /// `None` for a run that failed at the host and port that the target names; and for an answer by that host behind a
+    /// redirect from http to https, which other addresses can be asked for too.
+    pub(super) fn of(run: &Observation, failure: &Failure, host: &str, port: Option<u16>) -> Option<Self> {
         let Detail::Http(detail) = &run.detail else { return None };
         let url = Url::parse(detail.redirect_chain.last()?).ok()?;
         let there = url.host_str()?.to_owned();
         let port_there = url.port_or_known_default()?;
-        if there.eq_ignore_ascii_case(host) && Some(port_there) == port {
+        let is_upgrade = port == Some(80) && port_there == 443 && !failure.reason.is_unanswered();
+        if there.eq_ignore_ascii_case(host) && (Some(port_there) == port || is_upgrade) {
             return None;
         }
         let redirects = detail.redirect_chain.len();

@@ -14,8 +14,9 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::config::tcp::{Expect, Step};
 use crate::config::{HostPort, Pattern, TcpSettings, TlsSettings};
-use crate::observation::Resolution;
+use crate::observation::{HttpDetail, Resolution};
 use crate::probe::testing::{Authority, DnsReply, closed_port, dns_server, peer};
+use crate::state::tests::down;
 
 /// Enough for whatever a run does here, on a machine that does other things too.
 const AMPLE: Duration = Duration::from_secs(30);
@@ -193,6 +194,24 @@ async fn behind_a_redirect_it_is_the_host_that_failed_which_is_named() {
         assert_eq!(diagnosis.finding, finding, "{diagnosis:?}");
         let wanted = format!("{to}, where a redirect leads, {words}");
         assert!(diagnosis.sentence.starts_with(&wanted), "{}", diagnosis.sentence);
+    }
+}
+
+#[test]
+fn the_way_from_http_to_https_leads_to_the_same_host_as_long_as_it_answers() {
+    for (to, reason, elsewhere) in [
+        ("https://shop.example/", Reason::HttpStatus, false),
+        ("https://SHOP.example/x", Reason::TlsHandshake, false),
+        ("https://shop.example/", Reason::ConnectRefused, true),
+        ("https://shop.example:8443/", Reason::HttpStatus, true),
+        ("http://shop.example/login", Reason::ConnectRefused, false),
+        ("https://www.shop.example/", Reason::HttpStatus, true),
+    ] {
+        let chain = ["http://shop.example/", to].map(Box::from);
+        let detail = Detail::Http(Box::new(HttpDetail { redirect_chain: chain.into(), ..HttpDetail::default() }));
+        let run = Observation { detail, ..down(reason) };
+        let found = Elsewhere::of(&run, &Failure::new(reason, ""), "shop.example", Some(80));
+        assert_eq!(found.is_some(), elsewhere, "{to} {reason:?}");
     }
 }
 

@@ -45,12 +45,8 @@ impl Facts {
         if let Some(circle) = circle(&hops) {
             hops.truncate(circle.from - 1 + 2 * circle.routers.len());
             let routers: Vec<String> = circle.routers.iter().map(ToString::to_string).collect();
-            let sentence = format!(
-                "the way to {} goes round in a circle from the {} hop on: {}",
-                self.to,
-                ordinal(circle.from),
-                routers.join(", "),
-            );
+            let sentence =
+                format!("routing loop on the way to {} from hop {}: {}", self.to, circle.from, routers.join(", "),);
             return verdict(Ending::Loop, sentence, hops);
         }
         let answering = hops.iter().rposition(|hop| hop.address.is_some()).map_or(0, |index| index + 1);
@@ -123,8 +119,7 @@ impl Facts {
         if router == *own {
             hops.clear();
             let sentence = format!(
-                "the way ends at the exporter's own host, which says: {words}; whoever is to take its packets to {to} does \
-                 not answer"
+                "the way ends at the exporter's own host, which says: {words}; the next hop to {to} does not answer"
             );
             return (Ending::Unreachable, sentence);
         }

@@ -37,7 +37,7 @@ use super::Shared;
 use super::icmp::may_send_echo;
 use super::tls::io_text;
 use crate::config::{IpFamily, ProbeSpec};
-use crate::observation::{Ending, GoodPath, Observation, Parting, Path, Trace, Untraced, ordinal};
+use crate::observation::{Ending, GoodPath, Observation, Parting, Path, Trace, Untraced};
 
 /// Ways that are traced at the same time because a target cannot be reached: some 30 sockets each.
 const AT_ONCE: usize = 8;
@@ -96,8 +96,7 @@ pub(super) async fn trace_lost(
     let time = SystemTime::now();
     let untraced = |sentence: String, again| Some(Path::Untraced(Untraced { time, sentence: sentence.into(), again }));
     let Ok(_permit) = shared.traces.lost.try_acquire() else {
-        let sentence =
-            format!("not traced: the ways of {AT_ONCE} other targets are being traced, which is all at a time");
+        let sentence = format!("not traced: {AT_ONCE} other targets are being traced, the most at a time");
         return untraced(sentence, true);
     };
     let to = match destination.address(shared).await {
@@ -108,7 +107,7 @@ pub(super) async fn trace_lost(
         return untraced(format!("not traced: {to} is {why}"), false);
     }
     if destination.proxy && takes_connections(to, &destination.packet).await {
-        return None;
+        return untraced("not traced: the proxy accepts connections".to_owned(), false);
     }
     let sender = Sender { to, source: destination.source, packet: destination.packet };
     let verdict = match timeout(MOST_TIME, follow(&sender, Ask::HostToo)).await {
@@ -139,11 +138,25 @@ pub(super) async fn trace_lost(
     }))
 }
 
-/// Follows the way to where `run` got an answer. `None` when this one gets none, or for want of room.
-pub(super) async fn trace_good(spec: &ProbeSpec, run: &Observation, shared: &Shared) -> Option<GoodPath> {
-    let destination = Destination::of(spec, run)?;
+/// What became of the trace of a good way.
+#[derive(Debug)]
+pub enum GoodTrace {
+    Found(GoodPath),
+    /// Others are being traced.
+    NoRoom,
+    /// There is no way to follow, or it was not followed to its end.
+    Nothing,
+}
+
+/// Follows the way to where `run` got an answer.
+pub(super) async fn trace_good(spec: &ProbeSpec, run: &Observation, shared: &Shared) -> GoodTrace {
+    let Some(destination) = Destination::of(spec, run) else { return GoodTrace::Nothing };
+    let Ok(_permit) = shared.traces.good.try_acquire() else { return GoodTrace::NoRoom };
+    good_path(destination, shared).await.map_or(GoodTrace::Nothing, GoodTrace::Found)
+}
+
+async fn good_path(destination: Destination<'_>, shared: &Shared) -> Option<GoodPath> {
     let time = SystemTime::now();
-    let _permit = shared.traces.good.try_acquire().ok()?;
     let to = destination.address(shared).await.ok().filter(|to| nowhere(*to).is_none())?;
     let sender = Sender { to, source: destination.source, packet: destination.packet };
     let Verdict { ending, hops, .. } = timeout(MOST_TIME, follow(&sender, Ask::Hops)).await.ok()?.ok()?;
@@ -155,8 +168,8 @@ pub(super) async fn trace_good(spec: &ProbeSpec, run: &Observation, shared: &Sha
 fn describe(parting: &Parting) -> String {
     let Parting { hop, good, now, time } = parting;
     let time = jiff::Timestamp::try_from(*time).map_or_else(|_| "before".to_owned(), |time| format!("at {time:.0}"));
-    let now = now.map_or_else(String::new, |now| format!(", not to {now}"));
-    format!("; {time} the {} hop led to {good}{now}", ordinal(*hop))
+    let now = now.map_or_else(String::new, |now| format!(", now it is {now}"));
+    format!("; {time} hop {hop} was {good}{now}")
 }
 
 /// Whom to ask.

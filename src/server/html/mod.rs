@@ -1,4 +1,4 @@
-//! The pages for people. No scripts; everything from outside is escaped. Here the list at `/`, the worst first.
+//! The pages for people. No scripts; everything from outside is escaped. Here the list at `/`: failing ones first.
 
 mod path;
 mod target;

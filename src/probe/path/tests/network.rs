@@ -10,7 +10,7 @@ use crate::config::{DnsServers, HostPort, IcmpSettings, IpFamily, IpPreference, 
 use crate::observation::{Ending, Failure, Observation, Outcome, Path, Protocol, Reason, Resolution, Trace};
 use crate::probe::Shared;
 use crate::probe::path::hop::{Packet, Sender};
-use crate::probe::path::{Ask, Traces, follow, trace_good, trace_lost};
+use crate::probe::path::{Ask, GoodTrace, Traces, follow, trace_good, trace_lost};
 use crate::state::tests::down;
 
 const PORT: u16 = 443;
@@ -162,10 +162,7 @@ fn routers_that_send_packets_back_and_forth_are_named() {
     for (family, trace) in traces(&chain) {
         assert_eq!(trace.ending, Ending::Loop, "{trace:?}");
         let target = chain.target(family);
-        assert!(
-            trace.sentence.starts_with(&format!("the way to {target} goes round in a circle from the ")),
-            "{trace:?}"
-        );
+        assert!(trace.sentence.starts_with(&format!("routing loop on the way to {target} from hop ")), "{trace:?}");
         // A router has several addresses, and may answer by another one to what comes back.
         let third = family.far(2);
         assert!(trace.sentence.contains(&third) && trace.hops.len() <= 6, "{trace:?}");
@@ -392,7 +389,8 @@ fn a_way_that_ends_is_compared_with_one_that_did_not() {
     let good = chain.client.runs(move || async move {
         let good = wanted.iter().map(|(_, target)| async move {
             let run = Observation { outcome: Outcome::Up, ..lost(Reason::ConnectTimeout, target) };
-            Arc::new(trace_good(&tcp(target), &run, &Shared::default()).await.unwrap())
+            let GoodTrace::Found(path) = trace_good(&tcp(target), &run, &Shared::default()).await else { panic!() };
+            Arc::new(path)
         });
         join_all(good).await
     });
@@ -416,7 +414,7 @@ fn a_way_that_ends_is_compared_with_one_that_did_not() {
         let parting = trace.parting.as_ref().unwrap();
         let third = family.far(2);
         assert_eq!((parting.hop, parting.good.to_string(), parting.now), (3, third.clone(), None), "{trace:?}");
-        let (begin, end) = (family.far(1), format!(" the 3rd hop led to {third}"));
+        let (begin, end) = (family.far(1), format!(" hop 3 was {third}"));
         assert!(trace.sentence.starts_with(&format!("the way ends after {begin}, the 2nd hop; at ")), "{trace:?}");
         assert!(trace.sentence.ends_with(&end), "{trace:?}");
     }

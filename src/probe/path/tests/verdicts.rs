@@ -102,7 +102,7 @@ fn the_end_of_a_way_is_said_in_one_word_and_one_sentence() {
         (
             "* * 192.0.2.10!1",
             Ending::Unreachable,
-            "the way ends at the exporter's own host, which says: host unreachable; whoever is to take its packets to \
+            "the way ends at the exporter's own host, which says: host unreachable; the next hop to \
              203.0.113.9 does not answer",
             "",
         ),
@@ -122,15 +122,10 @@ fn the_end_of_a_way_is_said_in_one_word_and_one_sentence() {
         (
             &circling,
             Ending::Loop,
-            "the way to 203.0.113.9 goes round in a circle from the 2nd hop on: 10.0.1.1, 10.0.2.1",
+            "routing loop on the way to 203.0.113.9 from hop 2: 10.0.1.1, 10.0.2.1",
             "10.0.0.1 10.0.1.1 10.0.2.1 10.0.1.1 10.0.2.1",
         ),
-        (
-            &limping,
-            Ending::Loop,
-            "the way to 203.0.113.9 goes round in a circle from the 2nd hop on: 10.0.1.1",
-            "10.0.0.1 10.0.1.1 *",
-        ),
+        (&limping, Ending::Loop, "routing loop on the way to 203.0.113.9 from hop 2: 10.0.1.1", "10.0.0.1 10.0.1.1 *"),
         (
             &long,
             Ending::Ends,
