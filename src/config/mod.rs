@@ -472,6 +472,12 @@ pub enum IpFamily {
     V6,
 }
 
+impl IpFamily {
+    pub fn of(address: std::net::IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
 impl Default for IpPreference {
     /// The incumbent's default.
     fn default() -> Self {

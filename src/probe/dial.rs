@@ -62,7 +62,7 @@ impl Dialer {
 
 /// A socket cannot mix families, so a source address decides.
 pub(super) fn only_family_of(source: IpAddr) -> IpPreference {
-    IpPreference { preferred: if source.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }, fallback: false }
+    IpPreference { preferred: IpFamily::of(source), fallback: false }
 }
 
 /// One attempt, and what it showed so far.

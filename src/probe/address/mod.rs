@@ -184,7 +184,7 @@ fn admitted(host: &str, chosen: Result<Resolution, ResolveError>) -> Result<Reso
 fn choose(host: &str, found: Found, elapsed: Duration, ip: IpPreference) -> Result<Resolution, ResolveError> {
     let Found { addresses, lookup } = found;
     let addresses: Box<[IpAddr]> = addresses.into();
-    let preferred = addresses.iter().copied().find(|&address| family(address) == ip.preferred);
+    let preferred = addresses.iter().copied().find(|&address| IpFamily::of(address) == ip.preferred);
     let chosen = preferred.or_else(|| addresses.first().copied().filter(|_| ip.fallback));
     let resolution = Resolution { elapsed, addresses, chosen, lookup };
     if chosen.is_some() {
@@ -306,10 +306,6 @@ fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next().unwrap_or(host);
     last.eq_ignore_ascii_case("localhost")
-}
-
-fn family(address: IpAddr) -> IpFamily {
-    if address.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }
 }
 
 fn other_family(family: IpFamily) -> IpFamily {

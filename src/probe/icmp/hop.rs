@@ -32,7 +32,7 @@ pub(in crate::probe) fn may_send_echo(family: IpFamily) -> bool {
 
 /// Sends one request and waits for what becomes of it. The caller bounds that.
 pub(in crate::probe) async fn echo(to: IpAddr, source: Option<IpAddr>, hop_limit: u8) -> io::Result<EchoAnswer> {
-    let family = if to.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };
+    let family = IpFamily::of(to);
     let options = Options { family, source, hop_limit: Some(hop_limit), dont_fragment: false, scope: 0 };
     let socket = Socket::open(Kind::ALL, &options).map_err(|error| match error {
         OpenError::NotPermitted => ErrorKind::PermissionDenied.into(),

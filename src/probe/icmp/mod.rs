@@ -34,8 +34,9 @@ use self::packet::Payload;
 pub use self::privilege::missing_privilege;
 use self::run::Run;
 use super::address::Resolver;
+use super::dial::only_family_of;
 use super::{Probe, ProberError, Shared};
-use crate::config::{IcmpSettings, IpFamily, IpPreference};
+use crate::config::{IcmpSettings, IpPreference};
 use crate::observation::{Detail, Observation, Outcome};
 
 /// Everything that runs against one target need.
@@ -53,12 +54,7 @@ pub struct IcmpProber {
 impl IcmpProber {
     pub fn new(settings: Arc<IcmpSettings>, host: String, shared: &Arc<Shared>) -> Result<Self, ProberError> {
         let resolver = shared.resolvers.resolver(&settings.dns_servers)?;
-        let ip = match settings.source_address {
-            None => settings.ip,
-            Some(source) => {
-                IpPreference { preferred: if source.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }, fallback: false }
-            }
-        };
+        let ip = settings.source_address.map_or(settings.ip, only_family_of);
         let payload = Payload::new(settings.payload_size);
         Ok(Self { settings, host, ip, payload, resolver, shared: Arc::clone(shared) })
     }

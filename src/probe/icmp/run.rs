@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
             Some(SocketAddr::V4(_)) | None => 0,
         };
         Options {
-            family: if to.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 },
+            family: IpFamily::of(to.ip()),
             source: settings.source_address,
             scope,
             hop_limit: settings.hop_limit,

@@ -109,7 +109,7 @@ impl Answer {
 
 impl Sender {
     fn family(&self) -> IpFamily {
-        if self.to.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }
+        IpFamily::of(self.to)
     }
 
     /// Sends one packet and waits for what becomes of it. The caller bounds that; dropped, it leaves nothing behind.

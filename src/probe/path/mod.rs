@@ -221,7 +221,7 @@ async fn follow(sender: &Sender, ask: Ask) -> io::Result<Verdict> {
 
 /// Packets of another kind, to which a host answers whatever listens on it.
 fn other_packet(sender: &Sender) -> Packet {
-    let family = if sender.to.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };
+    let family = IpFamily::of(sender.to);
     match sender.packet {
         Packet::Tcp { .. } | Packet::Udp { .. } if may_send_echo(family) => Packet::Echo,
         Packet::Tcp { .. } | Packet::Udp { .. } | Packet::Echo => {
