@@ -31,6 +31,7 @@ mod negotiate;
 mod probe;
 mod routes;
 mod runbooks;
+mod standing;
 mod text;
 mod watch;
 mod web;

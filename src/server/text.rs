@@ -67,6 +67,27 @@ pub(super) fn span(duration: Duration) -> String {
     }
 }
 
+/// How long something took, for people: two digits that matter, in the unit that suits.
+pub(crate) fn took(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    let milliseconds = seconds * 1000.0;
+    if duration.is_zero() {
+        "0 ms".to_owned()
+    } else if milliseconds < 0.05 {
+        "< 0.1 ms".to_owned()
+    } else if milliseconds < 9.95 {
+        format!("{milliseconds:.1} ms")
+    } else if milliseconds < 999.5 {
+        format!("{milliseconds:.0} ms")
+    } else if seconds < 9.95 {
+        format!("{seconds:.1} s")
+    } else if seconds < 59.5 {
+        format!("{seconds:.0} s")
+    } else {
+        span(duration.saturating_add(Duration::from_millis(500)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +98,28 @@ mod tests {
         assert_eq!(rfc3339(time).as_deref(), Some("2026-01-02T03:04:05.250Z"));
         assert_eq!(rfc3339_seconds(1_767_323_045).as_deref(), Some("2026-01-02T03:04:05Z"));
         assert_eq!(rfc3339_seconds(i64::MAX), None);
+    }
+
+    #[test]
+    fn what_something_took_has_the_digits_that_matter() {
+        for (microseconds, text) in [
+            (0, "0 ms"),
+            (49, "< 0.1 ms"),
+            (50, "0.1 ms"),
+            (1234, "1.2 ms"),
+            (9949, "9.9 ms"),
+            (9950, "10 ms"),
+            (123_000, "123 ms"),
+            (999_499, "999 ms"),
+            (999_500, "1.0 s"),
+            (2_001_800, "2.0 s"),
+            (9_950_000, "10 s"),
+            (59_499_000, "59 s"),
+            (59_500_000, "1 min 0 s"),
+            (3_600_000_000, "1 h 0 min"),
+        ] {
+            assert_eq!(took(Duration::from_micros(microseconds)), text);
+        }
     }
 
     #[test]

@@ -63,9 +63,13 @@ fn a_child_is_never_shown_down_without_its_parent_whose_own_turn_is_in_an_hour()
     assert_eq!(exporter.target("elsewhere")["explained_by"], serde_json::Value::Null);
     assert!(exporter.get("/api/v1/targets").text().contains("\"explained_by\":{\"target\":\"gateway\""));
     let index = exporter.get("/").text();
-    assert_eq!(index.matches("explained by <a href=\"targets/gateway\">gateway</a>, down since").count(), 2, "{index}");
+    assert_eq!(
+        index.matches("explained by <a href=\"targets/gateway\"><bdi>gateway</bdi></a>, down since").count(),
+        2,
+        "{index}"
+    );
     let one = exporter.get("/targets/shop").text();
-    assert!(one.contains("<strong>Explained by <a href=\"gateway\">gateway</a>, down since"), "{one}");
+    assert!(one.contains("<strong>Explained by <a href=\"gateway\"><bdi>gateway</bdi></a>, down since"), "{one}");
     let narrow = exporter.scrape_path("/metrics?target=shop");
     narrow.metric("probe_explained_info").target("shop").label("by", "gateway").value(1.0);
 }

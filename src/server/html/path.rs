@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::Escaped;
+use super::show::Shown as Escaped;
 use super::target::{list, milliseconds, stamp, text};
 
 pub(super) fn path(out: &mut String, way: &Value, good: &Value) {

@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use super::SEGMENT;
 use super::path::path;
-use super::{Escaped, SEGMENT, explanation, time};
+use super::show::{self, Shown as Escaped};
 use crate::config::TraceUrl;
 use crate::server::api::{self, Evidence};
 use crate::server::text::span;
-use crate::state::{TargetSnapshot, Verdict};
+use crate::state::{Explained, TargetSnapshot, Verdict};
 
 pub(super) const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8885;--soft:#8882;--bad:light-dark(#b00020,#ff8a80);--good:light-dark(#1b6e2c,#81c995);--odd:light-dark(#7a5c00,#ffd54f)}
@@ -489,6 +490,14 @@ fn words(key: &str) -> String {
 
 pub(super) fn milliseconds(value: &Value) -> String {
     value.as_f64().map_or_else(String::new, |seconds| format!("{:.1} ms", seconds * 1000.0))
+}
+
+fn time(time: Option<SystemTime>) -> String {
+    time.map_or_else(String::new, |time| show::time(time).into_string())
+}
+
+fn explanation(explained: &Explained, targets: &str) -> String {
+    show::explained(explained, targets).into_string()
 }
 
 /// An RFC 3339 time of the JSON.
