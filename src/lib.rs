@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> vantage -> state -> cause -> schedule -> metrics -> server -> once -> report -> convert -> app
+//! config -> observation -> probe -> vantage -> state -> cause -> schedule -> metrics -> server -> once -> report -> convert -> notice -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -22,6 +22,7 @@
 //! | [`once`] | every target one time, printed: `--once` |
 //! | [`report`] | what happened, asked of Prometheus afterwards: `report` |
 //! | [`convert`] | what blackbox_exporter was asked for, as a config of ours: `convert` |
+//! | [`notice`] | the operator's words, written without an editor: `notice` |
 //! | [`app`] | wiring, reload, stop: the only module that sees everything |
 
 pub mod app;
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod convert;
 pub mod metrics;
+pub mod notice;
 pub mod observation;
 pub mod once;
 pub mod probe;

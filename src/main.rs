@@ -10,7 +10,7 @@ use uptime_exporter::app::{self, App, logging, open_files};
 use uptime_exporter::cli::{Cli, Command, ConvertArgs};
 use uptime_exporter::server::{External, Web};
 use uptime_exporter::state::file::StateFile;
-use uptime_exporter::{convert, once, report};
+use uptime_exporter::{convert, notice, once, report};
 
 /// Could not start, or ended unexpectedly; with `--once`: a target is not up.
 const FAILED: u8 = 1;
@@ -59,6 +59,18 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
     }
     if let Some(Command::Convert(args)) = &cli.command {
         return convert(args);
+    }
+    if let Some(Command::Notice(args)) = &cli.command {
+        return match notice::run(args) {
+            Ok(said) => {
+                print!("{said}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                let code = if error.is_misuse() { MISUSED } else { FAILED };
+                fail(code, &format!("{:#}", anyhow::Error::new(error)))
+            }
+        };
     }
     let app = match App::load(&cli.config_file, cli.auto_reload()).await {
         Ok(app) => app,

@@ -1,6 +1,7 @@
 //! The flags, and nothing else. Where the incumbent has a flag for the same thing, the name is the incumbent's.
 
 mod args;
+mod notice;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub use self::notice::{NoticeAction, NoticeArgs, NoticeAudience, NoticeFile, NoticeFor, NoticeWords};
 use crate::report::When;
 use crate::server::ProbeOptions;
 
@@ -110,6 +112,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Make a config of a prometheus.yml with jobs for blackbox_exporter, and of a blackbox.yml
     Convert(ConvertArgs),
+    /// Tell customers and colleagues of an outage: cause, what is being done, when there will be news
+    Notice(NoticeArgs),
 }
 
 const CONVERT_HELP: &str = "\

@@ -158,6 +158,14 @@ impl Source {
         self.config_with(&|name| std::env::var(name).ok())
     }
 
+    /// The notices of a text that is one of `notice_files`.
+    ///
+    /// # Errors
+    /// Every problem that it has.
+    pub fn notices(&self) -> Result<Vec<Notice>, ConfigErrors> {
+        resolve::notices_alone(self)
+    }
+
     fn config_with(&self, environment: expand::Environment<'_>) -> Result<Config, ConfigErrors> {
         resolve::resolve(self, environment)
     }
@@ -177,6 +185,8 @@ pub struct Config {
     pub labels: LabelSet,
     /// The operator's words, in the order of the files. A target has the first one that is for it.
     pub notices: Vec<Arc<Notice>>,
+    /// The files that they are in, in that order.
+    pub notice_files: Vec<PathBuf>,
     /// What tells "it is us" from "it is them".
     pub anchors: Vec<Anchor>,
     /// When targets that fail together are said to share a cause.

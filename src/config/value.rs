@@ -102,6 +102,10 @@ impl Glob {
         Self(text.into())
     }
 
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the whole of `text` matches.
     pub fn matches(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');

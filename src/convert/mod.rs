@@ -22,7 +22,7 @@ mod scrape;
 #[cfg(test)]
 mod tests;
 mod write;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

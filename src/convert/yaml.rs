@@ -9,14 +9,14 @@ pub(super) fn scalar(text: &str) -> String {
 }
 
 /// Only what no reader of YAML could take for anything else.
-fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     const WORDS: &[&str] = &["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'/' || b == b'_');
     let inside = |b: u8| b.is_ascii_alphanumeric() || b"/_.:@%+?=&~-".contains(&b);
     first && text.bytes().all(inside) && !text.ends_with(':') && !WORDS.contains(&text.to_ascii_lowercase().as_str())
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -57,6 +57,7 @@ use std::time::Duration;
 use self::files::Files;
 pub(super) use self::module::probe_spec;
 pub(crate) use self::names::authority;
+pub(super) use self::notice::alone as notices_alone;
 use self::tls::PemCache;
 pub(super) use self::web::web;
 use super::expand::{Environment, expand};
@@ -85,6 +86,14 @@ fn parsed<'e>(
     source: &Source,
     environment: Environment<'e>,
 ) -> Result<(Resolver<'e>, Node, At<'static>), ConfigErrors> {
+    parsed_as(source, Format::Yaml, environment)
+}
+
+fn parsed_as<'e>(
+    source: &Source,
+    format: Format,
+    environment: Environment<'e>,
+) -> Result<(Resolver<'e>, Node, At<'static>), ConfigErrors> {
     let mut problems = Problems::default();
     let main = problems.file(source.path.clone());
     problems.file_text(main, source.text.clone());
@@ -97,7 +106,7 @@ fn parsed<'e>(
         environment,
         pem: PemCache::default(),
     };
-    match parse(&source.text, Format::Yaml, main, &mut r.problems) {
+    match parse(&source.text, format, main, &mut r.problems) {
         Some(root) => Ok((r, root, At::root(main))),
         None => Err(r.problems.into_errors()),
     }
@@ -167,7 +176,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
 
     let probe_endpoint = probe_endpoint::probe_endpoint(raw.probe_endpoint, &at.key("probe_endpoint"), &mut r);
     let at_notices = at.key("notice_files");
-    let notices = notice::notices(&raw.notice_files.unwrap_or_default(), &at_notices, &mut r);
+    let (notices, notice_files) = notice::notices(&raw.notice_files.unwrap_or_default(), &at_notices, &mut r);
 
     let at_global = at.key("global");
     let node = root.get("global").and_then(|global| global.get("depends_on"));
@@ -197,6 +206,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         labels: LabelSet::new(defaults.labels.iter().cloned()).unwrap_or_default(),
         probe_endpoint,
         notices,
+        notice_files,
         anchors: defaults.anchors,
         shared_cause: defaults.shared_cause,
         trace_url: defaults.trace_url.map(Arc::new),

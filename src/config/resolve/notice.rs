@@ -1,22 +1,25 @@
 //! `notice_files`: files of the operator's words, watched.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::Resolver;
 use super::maintenance::{audience, moment};
 use super::target_files::files_of;
+use super::{Resolver, parsed_as};
+use crate::config::load::Format;
 use crate::config::node::Node;
 use crate::config::notice::Notice;
-use crate::config::problem::At;
+use crate::config::problem::{At, ConfigErrors};
 use crate::config::raw::RawNotice;
-use crate::config::{Target, shape};
+use crate::config::{Source, Target, shape};
 
 /// Longest text, in bytes: it is a label of a series, and a paragraph of a message.
 const MAX_BYTES: usize = 1_000;
 
-pub(super) fn notices(patterns: &[String], at: &At<'_>, r: &mut Resolver<'_>) -> Vec<Arc<Notice>> {
+/// What the files say, and which files those are.
+pub(super) fn notices(patterns: &[String], at: &At<'_>, r: &mut Resolver<'_>) -> (Vec<Arc<Notice>>, Vec<PathBuf>) {
     let mut notices = Vec::new();
     let mut seen = Vec::new();
     for (index, pattern) in patterns.iter().enumerate() {
@@ -26,30 +29,35 @@ pub(super) fn notices(patterns: &[String], at: &At<'_>, r: &mut Resolver<'_>) ->
             }
             let id = r.problems.file(path.clone());
             let Some(root) = r.tree(&path, id) else { continue };
-            let at = At::root(id);
-            match &root {
-                // Nothing to say is the usual case.
-                Node::Null => {}
-                Node::List(entries) => {
-                    for (index, entry) in entries.iter().enumerate() {
-                        notices.extend(notice(entry, &at.index(index), r).map(Arc::new));
-                    }
-                }
-                other @ (Node::Bool(_)
-                | Node::Int(_)
-                | Node::Float(..)
-                | Node::Text(_)
-                | Node::Binary(_)
-                | Node::Map(_)) => {
-                    let message =
-                        format!("expected a list of notices, each with targets and cause, found {}", other.kind());
-                    r.problems.add(&at, message);
-                }
-            }
+            notices.extend(entries(&root, &At::root(id), r).into_iter().map(Arc::new));
             seen.push(path);
         }
     }
-    notices
+    (notices, seen)
+}
+
+/// One file by itself, read as [`notices`] does.
+pub(in crate::config) fn alone(source: &Source) -> Result<Vec<Notice>, ConfigErrors> {
+    let json = source.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let (mut r, root, at) = parsed_as(source, if json { Format::Json } else { Format::Yaml }, &|_| None)?;
+    let notices = entries(&root, &at, &mut r);
+    if r.problems.is_empty() { Ok(notices) } else { Err(r.problems.into_errors()) }
+}
+
+fn entries(root: &Node, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<Notice> {
+    match root {
+        // Nothing to say is the usual case.
+        Node::Null => Vec::new(),
+        Node::List(entries) => {
+            let entries = entries.iter().enumerate();
+            entries.filter_map(|(index, entry)| notice(entry, &at.index(index), r)).collect()
+        }
+        other @ (Node::Bool(_) | Node::Int(_) | Node::Float(..) | Node::Text(_) | Node::Binary(_) | Node::Map(_)) => {
+            let message = format!("expected a list of notices, each with targets and cause, found {}", other.kind());
+            r.problems.add(at, message);
+            Vec::new()
+        }
+    }
 }
 
 /// Words that nobody gets are most likely a slip.
