@@ -1,13 +1,20 @@
-"""What is down now, since when, why, and from where."""
+"""What is down now, since when, why, and from where; and all targets with their states."""
 
 from . import colour
 from .dashboard import Dashboard, Section, group_variables, maintenance, outages, region_variable, target_variable
-from .panel import (CERTIFICATE_DAYS, EVIDENCE_WORD, STATE, TEXT_COLOUR, TO_EVIDENCE, YES_NO, by_name, columns,
-                    gauges, lines, merge, query, stat, steps, table, timeline, to_target)
-from .promql import CHOSEN, CHOSEN_RECORDED, at_end, certificate_end, info, joined, optional, series, state
+from .panel import (BACKGROUND, CERTIFICATE_DAYS, DAYS, EVIDENCE_WORD, LENGTH, STATE, STATUS_CODES, TEXT_COLOUR, TO_EVIDENCE, UPTIME,
+                    VERDICT, YES_NO, as_time, by_name, columns, gauges, lines, merge, query, stat, steps, table, timeline, to_target, values)
+from .promql import (CHOSEN, CHOSEN_RECORDED, annotated, at_end, certificate_end, info, joined, optional, outside_maintenance, seconds,
+                     series, share, state, window)
 
 UP = series("probe_up", CHOSEN)
 INFO = series("probe_target_info", CHOSEN)
+CERTIFICATE = f"(min by (target) ({certificate_end(CHOSEN)}) - time()) / 86400"
+# Of the targets that are chosen, and those that are about no target but about the watchers.
+EXPLAINED = 'ALERTS{alertstate="firing",alertname=~"TargetExplained|TargetInMaintenance"}'
+FIRING = ('(ALERTS{alertstate="firing",severity!="none",target=~"($target)|"}'
+          f' unless (ALERTS{{alertname=~"Target.+"}} and on (target) {EXPLAINED}))')
+SHOWN_AT_ONCE = 50
 
 
 def build():
@@ -17,10 +24,11 @@ def build():
         "What is down now, since when, why and from where. By uptime_exporter.",
         time_from="now-6h",
         variables=[region_variable(), *group_variables(), target_variable()],
-        annotations=[outages(CHOSEN), maintenance(CHOSEN)],
+        annotations=[{**outages(CHOSEN), "enable": False}, {**maintenance(CHOSEN), "enable": False}],
         sections=[
             Section("", *counts()),
-            Section("Now", causes(), down_now(), notices(), regions()),
+            Section("Now", down_now(), causes(), alerts(), notices(), regions()),
+            Section("All targets", state_map(), every_target()),
             Section("In this range", states(), outages_begun(), reasons()),
             Section("Latency and certificates", slowest(), certificates()),
         ],
@@ -28,33 +36,55 @@ def build():
 
 
 def counts():
-    counted = {"size": (3, 4)}
+    """Few panels with several numbers each: on a phone every panel is as wide as the screen, and what is down is not to be far below."""
+    def number(name, expression):
+        return query(expression, name, instant=True)
+
+    def count(name, expression):
+        return number(name, f"count({expression}) or vector(0)")
+
+    def coloured(name, base, *pairs):
+        return by_name(name, thresholds=steps(base, *pairs))
+
+    def begun(metric):
+        return f"sum(round(max by (target) (sum by (target, region) (increase({series(metric, CHOSEN)}[$__range])))))"
+
+    up, down = (seconds(kind, CHOSEN, "$__range", "target") for kind in ("up", "down"))
     return [
-        stat("Down", "Targets that every region that reports has confirmed down.",
-             [query(f"count(max by (target) ({UP}) == 0) or vector(0)", instant=True)],
-             thresholds=steps(colour.GOOD, (1, colour.BAD)), **counted),
-        stat("Down from some", "Targets that are down from at least one region and up from another.",
-             [query(f"count(min by (target) ({UP}) == 0 and max by (target) ({UP}) == 1) or vector(0)", instant=True)],
-             thresholds=steps(colour.GOOD, (1, colour.PARTLY)), **counted),
-        stat("Up", "Targets that are up from every region that reports.",
-             [query(f"count(min by (target) ({UP}) == 1) or vector(0)", instant=True)],
-             thresholds=steps(colour.PLAIN), **counted),
-        stat("Unknown", "Targets of which nothing is confirmed: no run has ended yet, or the runs said nothing about the target.",
-             [query(f"count(count by (target) ({INFO}) unless on (target) count by (target) ({UP})) or vector(0)", instant=True)],
-             thresholds=steps(colour.PLAIN, (1, colour.UNKNOWN)), **counted),
-        stat("Slow", "Targets whose last run took longer than their own slow_threshold.",
-             [query(f"count(count by (target) ({series('probe_duration_seconds', CHOSEN)}"
-                    f" > {series('probe_slow_threshold_seconds', CHOSEN)})) or vector(0)", instant=True)],
-             thresholds=steps(colour.PLAIN, (1, colour.NOTE)), **counted),
-        stat("In maintenance", "Targets in a maintenance window: probing goes on, but nobody is paged.",
-             [query(f"count(max by (target) ({series('probe_maintenance', CHOSEN)}) == 1) or vector(0)", instant=True)],
-             thresholds=steps(colour.PLAIN, (1, colour.MAINTENANCE)), **counted),
-        stat("Certificates", "Targets whose certificate chain has ended or ends within 14 days.",
-             [query(f"count(min by (target) ({certificate_end(CHOSEN)}) - time() < 14 * 86400) or vector(0)",
-                    instant=True)],
-             thresholds=steps(colour.PLAIN, (1, colour.PARTLY)), **counted),
-        stat("Regions reporting", "Regions that report. One that falls silent is missed here, and by the alert VantageLost.",
-             [query(f"count(count by (region) ({INFO})) or vector(0)", instant=True)], **counted),
+        stat("Failing or slow", "Targets outside maintenance that are down from every region that reports, or from some; and those whose last "
+             "run took longer than their own slow_threshold.",
+             [
+                 count("Down", outside_maintenance(f"max by (target) ({UP}) == 0", CHOSEN)),
+                 count("From some", outside_maintenance(f"min by (target) ({UP}) == 0 and max by (target) ({UP}) == 1", CHOSEN)),
+                 count("Slow", f"count by (target) ({series('probe_duration_seconds', CHOSEN)} > {series('probe_slow_threshold_seconds', CHOSEN)})"),
+             ],
+             size=(6, 4), text="value_and_name", title_size=13,
+             overrides=[coloured("Down", colour.GOOD, (1, colour.BAD)), coloured("From some", colour.GOOD, (1, colour.PARTLY)),
+                        coloured("Slow", colour.PLAIN, (1, colour.NOTE))]),
+        stat("Other targets", "Targets in maintenance, where nobody is paged; those of which nothing is confirmed; and those that are up from "
+             "every region that reports.",
+             [
+                 count("Maintenance", window(CHOSEN)),
+                 count("Unknown", f"count by (target) ({INFO}) unless on (target) count by (target) ({UP})"),
+                 count("Up", outside_maintenance(f"min by (target) ({UP}) == 1", CHOSEN)),
+             ],
+             size=(6, 4), text="value_and_name", title_size=13,
+             overrides=[coloured("Maintenance", colour.PLAIN, (1, colour.MAINTENANCE)), coloured("Unknown", colour.PLAIN, (1, colour.UNKNOWN))]),
+        stat("In this range", "Uptime: the share of the confirmed time that targets were up, averaged over targets, from all chosen regions; "
+             "maintenance and unknown time count on neither side. Outages that began, and blips (failures that were over before an outage was "
+             "confirmed): of each target as many as the region counted that saw the most.",
+             [number("Uptime", f"avg({share(up, down)})"), number("Outages", begun("probe_outages_total")),
+              number("Blips", begun("probe_blips_total"))],
+             size=(6, 4), text="value_and_name", none="-", title_size=13,
+             overrides=[
+                 by_name("Uptime", unit="percentunit", decimals=2, thresholds=UPTIME),
+                 coloured("Outages", colour.PLAIN, (1, colour.PARTLY)),
+             ]),
+        stat("Look at", "Alerts that fire, listed below; targets whose certificate chain has ended or ends within 14 days; regions that report "
+             "(one that falls silent is missed here, and by the alert VantageLost).",
+             [count("Alerts", FIRING), count("Certificates", f"{CERTIFICATE} < 14"), count("Regions", f"count by (region) ({INFO})")],
+             size=(6, 4), text="value_and_name", title_size=13,
+             overrides=[coloured("Alerts", colour.GOOD, (1, colour.BAD)), coloured("Certificates", colour.PLAIN, (1, colour.PARTLY))]),
     ]
 
 
@@ -91,10 +121,10 @@ def causes():
         ],
         overrides=[
             by_name("Since", unit="dateTimeAsIsoNoDateIfToday"),
-            by_name("For", unit="dtdurations", decimals=1),
-            by_name("Down", thresholds=steps(colour.PLAIN, (1, colour.BAD)), cellOptions=TEXT_COLOUR, width=80),
-            by_name("Good", width=80),
-            by_name("Regions", width=90),
+            by_name("For", unit=LENGTH),
+            by_name("Down", thresholds=steps(colour.PLAIN, (1, colour.BAD)), cellOptions=TEXT_COLOUR, width=100),
+            by_name("Good", width=100),
+            by_name("Regions", width=100),
         ],
     )
 
@@ -102,28 +132,59 @@ def causes():
 def down_now():
     start = series("probe_outage_start_timestamp_seconds", CHOSEN)
     where = f"max by (target, region) ({start}) * 1000"
-    where = joined(where, optional("probe_failure_info", CHOSEN, "reason"), "reason")
-    where = joined(where, optional("probe_diagnosis_info", CHOSEN, "finding"), "finding")
+    where = annotated(where, "probe_failure_info", CHOSEN, "reason")
+    where = annotated(where, "probe_diagnosis_info", CHOSEN, "finding")
     where = joined(where, optional("target:probe_scope:info", CHOSEN_RECORDED, "scope", by=("target",)), "scope", by=("target",))
+    where = annotated(where, "probe_explained_info", CHOSEN, "by")
+    where = annotated(where, "probe_shared_cause_info", CHOSEN, "value")
     where = joined(where, info(CHOSEN, "evidence_url"), "evidence_url")
+    marked = f"2 * (max by (target, region) ({series('probe_maintenance', CHOSEN)}) == 1) or max by (target, region) ({UP})"
     return table(
         "Down now",
-        "One line for each target and region. Since is the first failing run, not its confirmation. Scope comes from the recording "
-        "rules of alerting/prometheus, Finding from the re-checks.",
-        [query(where, table=True), query(f"time() - max by (target, region) ({start})", table=True)],
-        none="Nothing is down",
+        "One line for each target and region; those in maintenance are marked. Since is the first failing run, not its confirmation. Scope "
+        "comes from the recording rules of alerting/prometheus, Finding from the re-checks; Behind is the target that explains the outage, "
+        "and Shared the fact that several outages have in common.",
+        [query(where, table=True), query(f"time() - max by (target, region) ({start})", table=True),
+         query(f"({marked}) and on (target, region) {start}", table=True)],
+        size=(24, 10), none="Nothing is down",
         sort=("For", False),
         transformations=[
             merge(),
-            columns(("target", "Target"), ("region", "Region"), ("Value #A", "Since"), ("Value #B", "For"), ("scope", "Scope"),
-                    ("reason", "Reason"), ("finding", "Finding"), ("evidence_url", "Evidence")),
+            columns(("target", "Target"), ("Value #C", "State"), ("Value #B", "For"), ("reason", "Reason"), ("region", "Region"),
+                    ("scope", "Scope"), ("finding", "Finding"), ("by", "Behind"), ("value", "Shared"), ("Value #A", "Since"),
+                    ("evidence_url", "Evidence")),
         ],
         overrides=[
             by_name("Target", links=[to_target()]),
-            by_name("Since", unit="dateTimeAsIsoNoDateIfToday"),
-            by_name("For", unit="dtdurations", decimals=1),
-            by_name("Reason", cellOptions=TEXT_COLOUR, color={"mode": "fixed", "fixedColor": colour.BAD}),
-            by_name("Evidence", links=[TO_EVIDENCE], mappings=[EVIDENCE_WORD], width=110),
+            by_name("State", mappings=[VERDICT], cellOptions=BACKGROUND, width=110),
+            by_name("Region", width=100),
+            by_name("Since", unit="dateTimeAsIsoNoDateIfToday", width=160),
+            by_name("For", unit=LENGTH, width=110),
+            by_name("Scope", width=110),
+            by_name("Finding", width=150),
+            by_name("Behind", width=120),
+            by_name("Shared", width=130),
+            by_name("Reason", width=140, cellOptions=TEXT_COLOUR, color={"mode": "fixed", "fixedColor": colour.BAD}),
+            by_name("Evidence", links=[TO_EVIDENCE], mappings=[EVIDENCE_WORD], width=95),
+        ],
+    )
+
+
+def alerts():
+    labels = "alertname, target, severity, value"
+    return table(
+        "Alerts that fire", "Of the rules of alerting/prometheus, and any others of this Prometheus that are about a target or none; without "
+        "those about targets that are in maintenance or behind another that is down.",
+        [query(f"max by ({labels}) ({FIRING})", table=True),
+         query(f"1000 * min by ({labels}) (ALERTS_FOR_STATE and ignoring (alertstate) {FIRING})", table=True)],
+        size=(12, 8), none="No alert fires", sort=("Since", True),
+        transformations=[merge(), columns(("alertname", "Alert"), ("target", "Target"), ("value", "Cause"), ("severity", "Severity"),
+                                          ("Value #B", "Since"), hide=("Value #A",))],
+        overrides=[
+            by_name("Target", links=[to_target()], width=120),
+            by_name("Cause", width=110),
+            by_name("Severity", width=90),
+            by_name("Since", unit="dateTimeAsIsoNoDateIfToday", width=160),
         ],
     )
 
@@ -133,36 +194,87 @@ def notices():
     return table(
         "Notices", "What operators have said in notice_files: the cause, what is being done, and when the next word comes.",
         [query(told, table=True)],
-        size=(12, 7), none="No notices",
+        size=(12, 8), none="No notices",
         transformations=[columns(("target", "Target"), ("cause", "Cause"), ("action", "What is done"), ("next_update", "Next update"),
-                                 hide=("Value",))],
-        overrides=[by_name("Target", links=[to_target()])],
+                                 hide=("Value",)), as_time("Next update")],
+        overrides=[by_name("Target", links=[to_target()], width=120), by_name("Cause", wrapText=True), by_name("What is done", wrapText=True),
+                   by_name("Next update", width=190)],
     )
 
 
 def regions():
+    down = f"count by (region) ({UP} == 0 unless on (target, region) {series('probe_maintenance', CHOSEN)} == 1) or 0 * count by (region) ({UP})"
+    name = optional("probe_vantage_info", 'region=~"$region"', "region_name", by=("region",))
     return table(
-        "Regions", "Who is watching: the share of targets up, how many are down, whether the region's anchors answer, and the age of "
-        "its latest run. A region whose anchors do not answer is cut off: its targets keep their last verdict.",
+        "Regions", "Who is watching: the share of targets up, how many are down outside maintenance, whether the region's anchors and name "
+        "servers answer, and the age of its latest run. A region whose anchors do not answer is cut off: its targets keep their last verdict.",
         [
+            query(joined(f"count by (region) ({INFO})", name, "region_name", by=("region",)), table=True),
             query(f"avg by (region) ({UP})", table=True),
-            query(f"count by (region) ({UP}) - sum by (region) ({UP})", table=True),
+            query(down, table=True),
             query('min by (region) (probe_vantage_ok{region=~"$region"})', table=True),
+            query('min by (region) (probe_resolver_ok{region=~"$region"}) or 1 + 0 * max by (region) (probe_vantage_ok{region=~"$region"})', table=True),
             query(f"time() - max by (region) ({series('probe_last_run_timestamp_seconds', CHOSEN)})", table=True),
         ],
-        size=(12, 7), none="No region reports",
+        size=(24, 6), none="No region reports",
         transformations=[
             merge(),
-            columns(("region", "Region"), ("Value #A", "Targets up"), ("Value #B", "Down"), ("Value #C", "Anchors answer"),
-                    ("Value #D", "Latest run")),
+            columns(("region", "Region"), ("region_name", "As customers know it"), ("Value #A", "Targets"), ("Value #B", "Targets up"),
+                    ("Value #C", "Down"), ("Value #D", "Anchors answer"), ("Value #E", "Names resolve"), ("Value #F", "Latest run")),
         ],
         overrides=[
+            by_name("Targets", width=100),
             by_name("Targets up", unit="percentunit", decimals=1, min=0, max=1, cellOptions={"type": "gauge", "mode": "basic"},
                     thresholds=steps(colour.BAD, (0.5, colour.PARTLY), (0.95, colour.GOOD))),
-            by_name("Down", thresholds=steps(colour.PLAIN, (1, colour.BAD)), cellOptions=TEXT_COLOUR, width=80),
-            by_name("Anchors answer", mappings=[YES_NO], cellOptions=TEXT_COLOUR, width=130, noValue="not configured"),
+            by_name("Down", thresholds=steps(colour.PLAIN, (1, colour.BAD)), cellOptions=TEXT_COLOUR, width=100),
+            by_name("Anchors answer", mappings=[YES_NO], cellOptions=TEXT_COLOUR, width=150, noValue="not configured"),
+            by_name("Names resolve", mappings=[YES_NO], cellOptions=TEXT_COLOUR, width=150, noValue="not known"),
             by_name("Latest run", unit="s", decimals=0, width=110, cellOptions=TEXT_COLOUR,
                     thresholds=steps(colour.PLAIN, (120, colour.PARTLY))),
+        ],
+    )
+
+
+def state_map():
+    return stat(
+        "Map of states", "A tile for each target, by name; the 200 worst. Click one to look at the target.",
+        [query(f"topk(200, {state(CHOSEN)})", "{{target}}", instant=True)],
+        size=(24, 6), mappings=[STATE], background=True, text="value_and_name", none="No target", wide=False, title_size=12,
+        links=[to_target("${__field.labels.target:percentencode}")],
+    )
+
+
+def every_target():
+    up, down = (seconds(kind, CHOSEN, "$__range", "target") for kind in ("up", "down"))
+    return table(
+        "All targets", "Each target over all chosen regions: its state, the worst first; uptime and outages in this range; of the latest run "
+        "the latency (the slowest region), the HTTP status (the highest) and the days until clients refuse the certificate.",
+        [
+            query(state(CHOSEN), table=True),
+            query(share(up, down), table=True),
+            query(f"round(max by (target) (sum by (target, region) (increase({series('probe_outages_total', CHOSEN)}[$__range]))))", table=True),
+            query(f"max by (target) ({series('probe_duration_seconds', CHOSEN)})", table=True),
+            query(f"max by (target) ({series('probe_duration_seconds', CHOSEN)} > bool {series('probe_slow_threshold_seconds', CHOSEN)})", table=True),
+            query(f"max by (target) ({series('probe_http_status_code', CHOSEN)})", table=True),
+            query(CERTIFICATE, table=True),
+            query(f"time() - min by (target) ({series('probe_last_run_timestamp_seconds', CHOSEN)})", table=True),
+        ],
+        size=(24, 12), none="No target", sort=("State", True), filterable=True,
+        transformations=[
+            merge(),
+            columns(("target", "Target"), ("Value #A", "State"), ("Value #B", "Uptime"), ("Value #C", "Outages"), ("Value #D", "Latency"),
+                    ("Value #E", "Slow"), ("Value #F", "Status"), ("Value #G", "Certificate"), ("Value #H", "Last run")),
+        ],
+        overrides=[
+            by_name("Target", links=[to_target()]),
+            by_name("State", mappings=[STATE], cellOptions=BACKGROUND, width=200),
+            by_name("Uptime", unit="percentunit", decimals=2, cellOptions=TEXT_COLOUR, thresholds=UPTIME),
+            by_name("Outages", decimals=0, cellOptions=TEXT_COLOUR, thresholds=steps(colour.PLAIN, (1, colour.PARTLY))),
+            by_name("Latency", unit="s"),
+            by_name("Slow", mappings=[values(_0=("no", colour.PLAIN), _1=("slow", colour.NOTE))], cellOptions=TEXT_COLOUR),
+            by_name("Status", unit="none", mappings=STATUS_CODES, cellOptions=TEXT_COLOUR),
+            by_name("Certificate", unit=DAYS, decimals=0, cellOptions=TEXT_COLOUR, thresholds=CERTIFICATE_DAYS),
+            by_name("Last run", unit="s", decimals=0, cellOptions=TEXT_COLOUR, thresholds=steps(colour.PLAIN, (120, colour.PARTLY))),
         ],
     )
 
@@ -170,10 +282,10 @@ def regions():
 def states():
     down = f"sum by (target) (increase({series('probe_down_seconds_total', CHOSEN)}[$__range]))"
     return timeline(
-        "Targets that were down", "States of the targets that were down at any time in this range, from any region; the 40 worst. "
+        "States", f"What the targets were in this range, from all chosen regions together; the {SHOWN_AT_ONCE} that were down the longest. "
         "Click a bar to look at the target.",
-        [query(f"({state(CHOSEN)})\nand on (target) topk(40, {at_end(down)} > 0)", "{{target}}")],
-        size=(24, 10), mappings=[STATE], none="No target was down in this range",
+        [query(f"({state(CHOSEN)})\nand on (target) topk({SHOWN_AT_ONCE}, {at_end(down)})", "{{target}}")],
+        size=(24, 14), mappings=[STATE], none="No target in this range",
         links=[to_target("${__field.labels.target:percentencode}")],
     )
 
@@ -209,13 +321,9 @@ def slowest():
 
 
 def certificates():
-    expiry = certificate_end(CHOSEN)
     return gauges(
-        "Certificates that end soonest", "Time left until clients refuse the chain; negative once they do. Shown for "
-        "refused chains too.",
-        [query(f"sort(bottomk(10, min by (target) ({expiry}) - time()))", "{{target}}", instant=True)],
-        size=(8, 9), unit="s", decimals=0, none="No target has a certificate", maximum=90 * 86400,
-        thresholds={**CERTIFICATE_DAYS, "steps": [{**step, "value": step["value"] and step["value"] * 86400}
-                                                  for step in CERTIFICATE_DAYS["steps"]]},
+        "Certificates that end soonest", "Days until clients refuse the chain; negative once they do. Shown for refused chains too.",
+        [query(f"sort(bottomk(10, {CERTIFICATE}))", "{{target}}", instant=True)],
+        size=(8, 9), unit=DAYS, decimals=0, none="No target has a certificate", maximum=90, thresholds=CERTIFICATE_DAYS,
         links=[to_target("${__field.labels.target:percentencode}")],
     )

@@ -73,13 +73,15 @@ def span(low, high, shade, text=None):
     return {"type": "range", "options": {"from": low, "to": high, "result": result}}
 
 
+# The worse, the higher: sorted downwards, what is wrong comes first.
 STATE = values(
     _0=("Up", colour.GOOD),
-    _1=("Down from some regions", colour.PARTLY),
-    _2=("Down", colour.BAD),
-    _3=("Maintenance", colour.MAINTENANCE),
+    _1=("Unknown", colour.UNKNOWN),
+    _2=("Maintenance", colour.MAINTENANCE),
+    _3=("Down from some regions", colour.PARTLY),
+    _4=("Down", colour.BAD),
 )
-VERDICT = values(_0=("Down", colour.BAD), _1=("Up", colour.GOOD))
+VERDICT = values(_0=("Down", colour.BAD), _1=("Up", colour.GOOD), _2=("Maintenance", colour.MAINTENANCE))
 YES_NO = values(_0=("No", colour.BAD), _1=("Yes", colour.GOOD))
 STATUS_CODES = [
     values(_0=("no answer", colour.BAD)),
@@ -90,6 +92,7 @@ STATUS_CODES = [
 ]
 # The first colour is also that of the text for no data, so what is bad at any value begins at a number.
 LEAST = -1e6
+DAYS = "suffix:d"
 # Days that a certificate is valid for: the alerts' own steps.
 CERTIFICATE_DAYS = steps(colour.PLAIN, (LEAST, colour.BAD), (3, colour.PARTLY), (14, colour.GOOD))
 UPTIME = steps(colour.PLAIN, (0, colour.BAD), (0.99, colour.PARTLY), (0.999, colour.GOOD))
@@ -100,9 +103,13 @@ def by_name(name, **properties):
     return override({"id": "byName", "options": name}, properties)
 
 
-# Settings that are of the kind of panel.
-CUSTOM = {"width", "cellOptions", "wrapText", "lineStyle", "lineWidth", "fillOpacity", "stacking"}
+def by_pattern(pattern, **properties):
+    """An override of the columns or series that a regular expression matches."""
+    return override({"id": "byRegexp", "options": f"/{pattern}/"}, properties)
 
+
+# Settings that are of the kind of panel.
+CUSTOM = {"width", "align", "cellOptions", "wrapText", "lineStyle", "lineWidth", "fillOpacity", "stacking"}
 
 
 def override(matcher, properties):
@@ -116,6 +123,9 @@ def fixed(shade):
     return {"mode": "fixed", "fixedColor": shade}
 
 
+NOTHING = "-"
+# From seconds: 4 d 03:25:45.
+LENGTH = "dtdhms"
 TEXT_COLOUR = {"type": "color-text"}
 BACKGROUND = {"type": "color-background", "mode": "basic"}
 
@@ -128,6 +138,7 @@ def to_target(field="${__value.raw:percentencode}"):
     return link("Look at this target", f"/d/uptime-target?var-target={field}&${{datasource:queryparam}}&${{__url_time_range}}")
 
 
+TO_TRACE = link("Open the trace", "${__value.raw}", blank=True)
 TO_EVIDENCE = link("Open the evidence", "${__value.raw}", blank=True)
 # A long address says no more than one word in a narrow column.
 EVIDENCE_WORD = {"type": "regex", "options": {"pattern": ".+", "result": {"text": "Evidence", "index": 0}}}
@@ -152,6 +163,11 @@ def merge():
     return {"id": "merge", "options": {}}
 
 
+def as_time(heading):
+    """What a label says as RFC 3339 becomes a time, shown in the reader's own zone."""
+    return {"id": "convertFieldType", "options": {"conversions": [{"targetField": heading, "destinationType": "time"}], "fields": {}}}
+
+
 def sort_by(field, descending=True):
     return {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": field, "desc": descending}]}}
 
@@ -167,7 +183,7 @@ def tooltip():
 
 
 def stat(title, description, queries, *, size=(4, 4), unit="none", decimals=None, thresholds=None, mappings=(), none="0", links=(),
-         graph=False, wide=True, background=False, text="auto", overrides=(), orientation="auto", time_from=None):
+         graph=False, wide=True, background=False, text="auto", overrides=(), orientation="auto", time_from=None, title_size=None):
     defaults = {
         "unit": unit,
         "noValue": none,
@@ -180,13 +196,14 @@ def stat(title, description, queries, *, size=(4, 4), unit="none", decimals=None
     if links:
         defaults["links"] = list(links)
     return panel("stat", title, description, size, queries, defaults=defaults, overrides=overrides, time_from=time_from, options={
-        "colorMode": "background" if background else "value",
+        "colorMode": "background_solid" if background else "value",
         "graphMode": "area" if graph else "none",
         "justifyMode": "auto",
         "orientation": orientation,
         "percentChangeColorMode": "standard",
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "showPercentChange": False,
+        **({"text": {"titleSize": title_size}} if title_size else {}),
         "textMode": text,
         "wideLayout": wide,
     })
@@ -205,8 +222,10 @@ def table(title, description, queries, *, size=(24, 8), none, overrides=(), tran
     options = {"cellHeight": "sm", "frameIndex": 0, "showHeader": True}
     if sort:
         options["sortBy"] = [{"displayName": sort[0], "desc": sort[1]}]
-    return panel("table", title, description, size, queries, defaults=defaults, overrides=overrides, transformations=transformations,
-                 options=options)
+    # What the panel says when it has no rows is not what a single cell without a value says.
+    empty = by_pattern(".*", noValue=NOTHING)
+    return panel("table", title, description, size, queries, defaults=defaults, overrides=[empty, *overrides],
+                 transformations=transformations, options=options)
 
 
 def lines(title, description, queries, *, size=(12, 8), unit="short", none="No data in this range", stacked=False, bars=False,

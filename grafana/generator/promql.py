@@ -21,14 +21,24 @@ def certificate_end(scope):
 
 
 def state(scope):
-    """A number for each target: 0 up wherever it is watched, 1 down from some regions, 2 down from all, 3 in maintenance."""
+    """A number for each target, to panel.STATE: up, unknown, in maintenance, down from some regions, down from all."""
     up = series("probe_up", scope)
-    window = series("probe_maintenance", scope)
     return (
-        f"3 * (max by (target) ({window}) == 1)\n"
+        f"2 * ({window(scope)})\n"
         f"or\n"
-        f"(min by (target) ({up}) == bool 0) + (max by (target) ({up}) == bool 0)"
+        f"3 * (min by (target) ({up}) == bool 0) + (max by (target) ({up}) == bool 0)\n"
+        f"or\n"
+        f"max by (target) ({series('probe_target_info', scope)})"
     )
+
+
+def window(scope):
+    """Targets that are in maintenance: probing goes on, but what is down counts against nobody."""
+    return f"max by (target) ({series('probe_maintenance', scope)}) == 1"
+
+
+def outside_maintenance(expression, scope):
+    return f"({expression}) unless on (target) ({window(scope)})"
 
 
 def optional(metric, scope, label, by=("target", "region"), every="probe_target_info"):
@@ -54,9 +64,14 @@ def info(scope, label, by=("target", "region")):
     return f"topk by ({keys}) (1, max by ({keys}, {label}) ({series('probe_target_info', scope)}))"
 
 
+def annotated(left, metric, scope, labels):
+    """`left`, by target and region, with labels of a metric that is 1, where it has them."""
+    return joined(left, optional(metric, scope, labels), labels)
+
+
 def share(part, *others):
-    """part / (part + others), each an expression over the same labels."""
-    return f"{part}\n/\n(\n  {part}\n" + "".join(f"  + {other}\n" for other in others) + ")"
+    """part / (part + others), each an expression over the same labels; nothing where all of them are 0."""
+    return f"{part}\n/\n((\n  {part}\n" + "".join(f"  + {other}\n" for other in others) + ") > 0)"
 
 
 def seconds(kind, scope, window, by):

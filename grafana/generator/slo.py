@@ -7,7 +7,8 @@ that succeeded: with many regions, an outage of one is a fraction of it.
 
 from . import colour
 from .dashboard import Dashboard, Section, group_variables, maintenance, outages, region_variable, target_variable
-from .panel import (LEAST, TEXT_COLOUR, UPTIME, by_name, columns, days, gauges, lines, merge, query, stat, steps, table, to_target)
+from .panel import (LEAST, LENGTH, TEXT_COLOUR, UPTIME, by_name, columns, days, gauges, lines, merge, query, span, stat, steps, table,
+                    to_target)
 from .promql import CHOSEN, CHOSEN_RECORDED, at_end, seconds, series, share
 
 VERDICT = series("target:up:bool", CHOSEN_RECORDED)
@@ -77,10 +78,10 @@ def used(window):
 def numbers():
     return [
         stat("Uptime", "Share of the minutes in which a target was up for most, averaged over targets. Without maintenance.",
-             [query(f"avg({uptime()})", instant=True)], unit="percentunit", decimals=3, thresholds=UPTIME, none="No rules loaded"),
+             [query(f"avg({uptime()})", instant=True)], unit="percentunit", decimals=2, thresholds=UPTIME, none="No rules loaded"),
         stat("Reachability", "Share of all runs, from all chosen regions, that succeeded.",
              [query(f"sum(increase({GOOD_RUNS}[$__range]))\n/\nsum(increase({RUNS}[$__range]))", instant=True)],
-             unit="percentunit", decimals=3, thresholds=UPTIME, none="No runs"),
+             unit="percentunit", decimals=2, thresholds=UPTIME, none="No runs"),
         stat("Budgets used up", "Targets that have used more than their error budget for this range.",
              [query(f"count({used('$__range')} > 1) or vector(0)", instant=True)],
              thresholds=steps(colour.GOOD, (1, colour.BAD))),
@@ -100,35 +101,38 @@ def by_target():
         return f"max by (target) ({seconds(kind, CHOSEN, '$__range', 'target, region')})"
 
     return table(
-        "Report", "Uptime: share of minutes up for most. Reachability: share of runs that succeeded. Outages and times are of the "
-        "region that saw the most; maintenance and unknown time count against nobody.",
+        "Report", "Uptime: share of minutes up for most. Reachability: share of runs that succeeded. Budget used: of the time that the "
+        "objective lets the target be down in this range; Over: how many times the budget that was, if more than once. Outages and times "
+        "are of the region that saw the most; maintenance and unknown time count against nobody.",
         [
             query(OBJECTIVE, table=True),
             query(uptime(), table=True),
             query(reachability("target"), table=True),
-            query(used("$__range"), table=True),
+            query(f"clamp({used('$__range')}, 0, 1)", table=True),
             query(f"round(max by (target) (sum by (target, region) (increase({OUTAGES}[$__range]))))", table=True),
             query(most("down"), table=True),
             query(recovery("target"), table=True),
             query(most("maintenance"), table=True),
             query(most("unknown"), table=True),
+            query(f"{used('$__range')} > 1", table=True),
         ],
-        size=(24, 10), none="No target", sort=("Budget used", True),
+        size=(24, 10), none="No target", sort=("Over", True),
         transformations=[
             merge(),
             columns(("target", "Target"), ("Value #A", "Objective"), ("Value #B", "Uptime"), ("Value #C", "Reachability"),
-                    ("Value #D", "Budget used"), ("Value #E", "Outages"), ("Value #F", "Downtime"), ("Value #G", "Time to recover"),
+                    ("Value #D", "Budget used"), ("Value #J", "Over"), ("Value #E", "Outages"), ("Value #F", "Downtime"), ("Value #G", "Time to recover"),
                     ("Value #H", "Maintenance"), ("Value #I", "Unknown")),
         ],
         overrides=[
             by_name("Target", links=[to_target()]),
-            by_name("Objective", unit="percentunit"),
-            by_name("Uptime", unit="percentunit", decimals=3, cellOptions=TEXT_COLOUR, thresholds=UPTIME),
-            by_name("Reachability", unit="percentunit", decimals=3, cellOptions=TEXT_COLOUR, thresholds=UPTIME),
-            by_name("Budget used", unit="percentunit", decimals=0, min=0, max=1, cellOptions={"type": "gauge", "mode": "basic"},
-                    thresholds=steps(colour.GOOD, (0.5, colour.NOTE), (1, colour.BAD))),
-            by_name("Outages", decimals=0),
-            *[by_name(name, unit="dtdurations", decimals=1) for name in ("Downtime", "Time to recover", "Maintenance", "Unknown")],
+            by_name("Objective", unit="percentunit", width=100),
+            by_name("Uptime", width=100, unit="percentunit", decimals=3, cellOptions=TEXT_COLOUR, thresholds=UPTIME),
+            by_name("Reachability", width=120, unit="percentunit", decimals=3, cellOptions=TEXT_COLOUR, thresholds=UPTIME),
+            by_name("Budget used", width=170, unit="percentunit", decimals=0, min=0, max=1, cellOptions={"type": "gauge", "mode": "basic"},
+                    thresholds=steps(colour.GOOD, (0.5, colour.NOTE), (1, colour.BAD)), mappings=[span(1, 1, colour.BAD, "all")]),
+            by_name("Over", width=110, unit="suffix:times", decimals=1, cellOptions=TEXT_COLOUR, thresholds=steps(colour.PLAIN, (1, colour.BAD))),
+            by_name("Outages", decimals=0, width=90),
+            *[by_name(name, unit=LENGTH, width=140) for name in ("Downtime", "Time to recover", "Maintenance", "Unknown")],
         ],
     )
 
@@ -139,18 +143,17 @@ def burn():
         "Burn rate, over an hour", "How fast the error budget goes: at 1 it is used up exactly as the objective's period ends. Pages "
         "are sent at 14.4 over an hour, and at 6 over six hours. The ten targets that used the most in this range.",
         [query(f"({used('1h')})\nand on (target) {shown}", "{{target}}")],
-        size=(12, 9), unit="short", by_series_name=True, thresholds=steps(colour.GOOD, (6, colour.PARTLY), (14.4, colour.BAD)),
+        size=(12, 9), unit="suffix:times", by_series_name=True, thresholds=steps(colour.GOOD, (6, colour.PARTLY), (14.4, colour.BAD)),
         none=NO_RULES, links=[to_target("${__field.labels.target:percentencode}")],
     )
 
 
 def budget():
     return gauges(
-        "Error budget left", "What is left of each target's budget for this range; the ten with the least. Negative: more was used "
-        "than there was.",
-        [query(f"sort(bottomk(10, 1 - {used('$__range')}))", "{{target}}", instant=True)],
-        size=(12, 9), unit="percentunit", decimals=1, none=NO_RULES, maximum=1,
-        thresholds=steps(colour.PLAIN, (LEAST, colour.BAD), (0.001, colour.NOTE), (0.5, colour.GOOD)),
+        "Error budget left", "For how long each target may still be down before its objective for this range is missed; the ten with the "
+        "least. Negative: it was missed by so much.",
+        [query(f"sort(bottomk(10, $__range_s * ({uptime()} - on (target) {OBJECTIVE})))", "{{target}}", instant=True)],
+        size=(12, 9), unit="s", decimals=1, none=NO_RULES, thresholds=steps(colour.PLAIN, (LEAST, colour.BAD), (0, colour.GOOD)),
         links=[to_target("${__field.labels.target:percentencode}")],
     )
 

@@ -7,7 +7,7 @@ every query is aggregated by display_name alone, since the labels of a series re
 
 from . import colour
 from .dashboard import Dashboard, Section
-from .panel import (BACKGROUND, UPTIME, by_name, columns, days, merge, query, stat, table, timeline, values)
+from .panel import (BACKGROUND, UPTIME, as_time, by_name, columns, days, merge, query, stat, table, timeline, values)
 from .promql import PUBLIC, info, joined, series
 
 UP = series("probe_up", PUBLIC)
@@ -34,7 +34,7 @@ def build():
         linked=False,
         picker=False,
         sections=[
-            Section("", overall(), services(), notices(), last_day(), by_day(), uptime()),
+            Section("", overall(), notices(), services(), last_day(), by_day(), uptime()),
         ],
     )
 
@@ -84,11 +84,11 @@ def services():
     return table(
         "Services now", "How each service is, and since when it has been affected if it is.",
         [query(named(state()), table=True), query(named(since, by="min"), table=True)],
-        size=(12, 9), none="Nothing is known yet", sort=("State", True),
+        size=(24, 11), none="Nothing is known yet", sort=("State", True),
         transformations=[merge(), columns(("display_name", "Service"), ("Value #A", "State"), ("Value #B", "Since"))],
         overrides=[
-            by_name("State", mappings=[SERVICE], cellOptions=BACKGROUND, width=190),
-            by_name("Since", unit="dateTimeAsIsoNoDateIfToday", width=180, noValue="-"),
+            by_name("State", mappings=[SERVICE], cellOptions=BACKGROUND, width=180),
+            by_name("Since", unit="dateTimeAsIsoNoDateIfToday", width=180),
         ],
     )
 
@@ -98,10 +98,11 @@ def notices():
     shown = f"max by (display_name, cause, action, next_update) (\n{joined(told, NAME, 'display_name', by=('target',))}\n)"
     return table(
         "Notices", "What we know, what we are doing, and when we will say more.", [query(shown, table=True)],
-        size=(12, 9), none="There is nothing to report",
+        size=(24, 5), none="There is nothing to report",
         transformations=[columns(("display_name", "Service"), ("cause", "What we know"), ("action", "What we are doing"),
-                                 ("next_update", "Next update"), hide=("Value",))],
-        overrides=[by_name("What we know", wrapText=True), by_name("What we are doing", wrapText=True)],
+                                 ("next_update", "Next update"), hide=("Value",)), as_time("Next update")],
+        overrides=[by_name("Service", width=120), by_name("What we know", wrapText=True), by_name("What we are doing", wrapText=True),
+                   by_name("Next update", width=190)],
     )
 
 
@@ -128,7 +129,7 @@ def uptime():
     return table(
         "Uptime", "The share of the time that the service was up for most users, without maintenance.",
         [within("1d"), within("7d"), within("30d"), within(f"{DAYS}d")],
-        size=(24, 8), none="No history yet",
+        size=(24, 11), none="No history yet", sort=("Service", False),
         transformations=[merge(), columns(("display_name", "Service"), ("Value #A", "24 hours"), ("Value #B", "7 days"),
                                           ("Value #C", "30 days"), ("Value #D", f"{DAYS} days"))],
         overrides=[by_name(name, unit="percentunit", decimals=3, cellOptions={"type": "color-text"}, thresholds=UPTIME)

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "grafana"
 STATUS = "uptime-status"
 # What a range of time and a step are called in every dashboard.
-BUILT_IN = {"__range", "__interval", "__rate_interval"}
+BUILT_IN = {"__range", "__range_s", "__interval", "__rate_interval"}
 PROVISIONED = "provisioning/dashboards/uptime"
 
 
@@ -109,7 +109,7 @@ def problems_of(name, board, uids):
                     for text in t["options"]["renameByName"].values()}
         for override in panel["fieldConfig"]["overrides"]:
             wanted = override["matcher"]["options"]
-            if panel["type"] == "table" and wanted not in headings:
+            if panel["type"] == "table" and override["matcher"]["id"] == "byName" and wanted not in headings:
                 yield f"{title} has settings for the column {wanted}, which it has not"
         for sort in panel["options"].get("sortBy", []):
             if sort["displayName"] not in headings:

@@ -10,13 +10,13 @@ import tempfile
 sys.dont_write_bytecode = True
 from boards import ROOT, queries  # noqa: E402
 
-# Besides those: what every process shows, and what Prometheus adds to a scrape.
-OTHERS = re.compile(r"process_\w+|scrape_duration_seconds")
+# Besides those: what every process shows, what Prometheus adds to a scrape, and its alerts.
+OTHERS = re.compile(r"process_\w+|scrape_duration_seconds|ALERTS|ALERTS_FOR_STATE")
 WORDS = {"and", "or", "unless", "bool", "offset", "inf", "nan"}
 # Values of the variables: everything, and one of each as Grafana writes it.
 EVERYTHING = {"region": ".*", "group": ".*", "target": ".+", "exporter": ".+"}
 CHOICE = {"region": "(eu-west|us-east)", "group": "web", "target": "https://shop\\\\.example\\\\.com/", "exporter": "127\\\\.0\\\\.0\\\\.1:9815"}
-COMMON = {"group_label": "group", "slo": "0.999", "__range": "1h", "__interval": "15s", "__rate_interval": "1m"}
+COMMON = {"group_label": "group", "slo": "0.999", "__range": "1h", "__range_s": "3600", "__interval": "15s", "__rate_interval": "1m"}
 
 
 def filled(expr, values):

@@ -16,25 +16,26 @@ import time
 import urllib.parse
 import urllib.request
 
+import past
 from boards import ROOT
 
-DAY = 86400
-HISTORY_DAYS = 95
 EXPORTER = os.environ.get("UPTIME_EXPORTER") or str(ROOT / "target" / "debug" / "uptime_exporter")
 
 
 class Peer(http.server.BaseHTTPRequestHandler):
-    """/ok, /slow, /broken; /flaps is broken for a while, every so often; /moves changes its Server header, and /breaks breaks, once
+    """/ok, /slow, /broken; /flaps is broken for a while, every so often, and /blinks now and then for one request; /moves changes its Server header, and /breaks breaks, once
     it was asked often enough for everyone to have seen the first."""
 
     protocol_version = "HTTP/1.1"
     began = time.monotonic()
     moves = itertools.count()
     breaks = itertools.count()
+    blinks = itertools.count()
 
     def do_GET(self):
         broken = self.path == "/broken" or (self.path == "/flaps" and (time.monotonic() - Peer.began) % 10 < 5)
         broken = broken or (self.path == "/breaks" and next(Peer.breaks) > 80)
+        broken = broken or (self.path == "/blinks" and next(Peer.blinks) % 9 == 0)
         if self.path == "/slow":
             time.sleep(0.2)
         self.server_name = "new" if self.path == "/moves" and next(Peer.moves) > 20 else "old"
@@ -78,6 +79,13 @@ def fetch(url, timeout=10):
         return answer.read().decode()
 
 
+def settled(address, began):
+    """The page of an exporter once each target has been run, and the load of starting is over."""
+    page = fetch(f"http://{address}/metrics")
+    first = page.count("\nprobe_last_run_timestamp_seconds{") == page.count("\nprobe_target_info{")
+    return time.time() > began + 8 and first and page
+
+
 def certificate(folder):
     """Self-signed, for ten days: refused where it is verified."""
     subprocess.run(
@@ -98,12 +106,14 @@ class Scenario:
         self.stack = contextlib.ExitStack()
         self.targets = {}
         self.prometheus = None
+        self.processes = {}
 
     def __enter__(self):
         plain = serve(Peer)
         secure = serve(Peer, certificate(self.folder))
         self.rack = serve(Peer, address="127.0.0.2")
         held, closed = closed_port()
+        self.began = time.time()
         self.stack.callback(held.close)
         self.exporters = {
             "eu-west": self.exporter("eu-west", self.config("eu-west", plain, secure, closed)),
@@ -131,6 +141,7 @@ class Scenario:
              "display_name": "Mail"},
             {"name": "regional", "target": regional, "display_name": "Pictures"},
             {"name": "flapping", "target": f"{url}/flaps", "display_name": "Sign-in", "confirm": {"retry_interval": "200ms"}},
+            {"name": "blinking", "target": f"{url}/blinks"},
             {"name": "works", "target": f"{url}/broken", "display_name": "Reports"},
             {"name": "moved", "target": f"{url}/moves", "display_name": "News"},
             {"name": "addresses", "target": f"http://127.0.0.1:{plain}/ok", "ip_protocol": "both", "up_when": "any",
@@ -147,7 +158,8 @@ class Scenario:
                 target["labels"] = {"public": "true"} | target.get("labels", {})
         self.targets[region] = [(target["name"], target.get("labels", {})) for target in targets]
         return {
-            "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": region}, "anchors": [f"127.0.0.1:{plain}"],
+            "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": region}, "region_name": region.split("-")[0].upper(),
+                       "anchors": [f"127.0.0.1:{plain}"],
                        "confirm": {"failures": 2, "retry_interval": "300ms"}},
             "modules": {"http_2xx": {"prober": "http", "http": {"preferred_ip_protocol": "ip4"}},
                         "tcp_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}}},
@@ -201,7 +213,8 @@ class Scenario:
         (self.folder / "notices.yaml").write_text(json.dumps(notice))
         path = self.folder / f"{region}.yaml"
         path.write_text(json.dumps(config, indent=1))
-        process = self.start(region, [EXPORTER, f"--config.file={path}", "--web.listen-address=127.0.0.1:0"])
+        self.processes[region] = process = self.start(region, [EXPORTER, f"--config.file={path}", "--web.listen-address=127.0.0.1:0",
+                                                         f"--state.file={self.folder / f'{region}.state'}"])
 
         def address():
             log = (self.folder / f"{region}.log").read_text()
@@ -213,17 +226,11 @@ class Scenario:
         return self.wait(region, process, address)
 
     def backfill(self):
-        """The past: verdicts of two services, one of which had a bad day."""
-        end = int(time.time()) // DAY * DAY - 3 * 3600
-        past = {"target:up:bool": [], "probe_target_info": []}
-        for target, display_name in (("shop", "The shop"), ("slow", "Search")):
-            for at in range(end - HISTORY_DAYS * DAY, end, 240):
-                down = target == "slow" and 0 <= at - (end - 30 * DAY) < 6 * 3600
-                past["target:up:bool"].append(f'target:up:bool{{target="{target}",public="true"}} {0 if down else 1} {at}')
-                past["probe_target_info"].append(f'probe_target_info{{target="{target}",public="true",display_name="{display_name}",region="eu-west"}} 1 {at}')
-        lines = list(itertools.chain.from_iterable([f"# TYPE {name} gauge", *samples] for name, samples in past.items()))
+        """The past, up to a moment before the exporters began."""
+        pages = {address: self.wait(region, self.processes[region], lambda address=address: settled(address, self.began))
+                 for region, address in self.exporters.items()}
         path = self.folder / "past.txt"
-        path.write_text("\n".join(lines) + "\n# EOF\n")
+        path.write_text("\n".join(past.lines(pages, self.began)) + "\n")
         told = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=240h", path, self.folder / "data"],
                               capture_output=True, text=True, check=False)
         if told.returncode:
@@ -240,7 +247,9 @@ class Scenario:
         (self.folder / "prometheus.yml").write_text("\n".join(config) + "\n")
 
         for path in (ROOT / "alerting" / "prometheus").glob("*.rules.yml"):
-            (self.folder / path.name).write_text(re.sub(r"^(    interval:).*$", r"\1 1s", path.read_text(), flags=re.M))
+            text = re.sub(r"^(    interval:).*$", r"\1 1s", path.read_text(), flags=re.M)
+            # The verdicts that averages are taken over: of the present no more than of the past.
+            (self.folder / path.name).write_text(re.sub(r"(- name: uptime-verdict\n    interval:) 1s", r"\1 15s", text))
         process = self.start("prometheus", [
             "prometheus", f"--config.file={self.folder / 'prometheus.yml'}", f"--storage.tsdb.path={self.folder / 'data'}",
             "--storage.tsdb.retention.time=120d", "--web.listen-address=127.0.0.1:0", "--log.level=info"])
@@ -253,22 +262,23 @@ class Scenario:
         self.prometheus = f"http://127.0.0.1:{port}"
         self.wait("prometheus", process, lambda: "Ready" in fetch(f"{self.prometheus}/-/ready"))
 
-    def ask(self, expr, *, instant, span=60, step=1, start=None, end=None):
-        """The series of a query."""
-        now = time.time()
-        if instant:
-            given, path = {"query": expr}, "query"
-        else:
-            given = {"query": expr, "start": start or now - span, "end": end or now, "step": step}
-            path = "query_range"
+    def answer(self, path, **given):
+        """What Prometheus answers: its series, raw."""
         url = f"{self.prometheus}/api/v1/{path}?{urllib.parse.urlencode(given)}"
         try:
             answer = json.loads(fetch(url, 60))
         except urllib.error.HTTPError as error:
             raise ValueError(json.loads(error.read().decode()).get("error", str(error))) from error
         result = answer["data"]["result"]
-        if answer["data"]["resultType"] == "scalar":
-            result = [{"metric": {}, "value": result}]
+        return [{"metric": {}, "value": result}] if answer["data"]["resultType"] == "scalar" else result
+
+    def ask(self, expr, *, instant, span=60, step=1, start=None, end=None):
+        """The series of a query: labels and numbers."""
+        now = time.time()
+        if instant:
+            result = self.answer("query", query=expr)
+        else:
+            result = self.answer("query_range", query=expr, start=start or now - span, end=end or now, step=step)
         return [(one["metric"], [float(value) for _, value in one.get("values", [one.get("value")])]) for one in result]
 
 

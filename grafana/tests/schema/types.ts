@@ -38,6 +38,7 @@ type Override<Custom> = {
 // Of @grafana/data's transformers, those in use; their options are not in the schema.
 type Transformation =
   | { id: 'merge'; options: Record<string, never> }
+  | { id: 'convertFieldType'; options: { conversions: { targetField: string; destinationType: 'time' }[]; fields: Record<string, never> } }
   | { id: 'sortBy'; options: { fields: Record<string, never>; sort: { field: string; desc: boolean }[] } }
   | {
       id: 'organize';
