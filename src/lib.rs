@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> vantage -> state -> cause -> schedule -> metrics -> server -> once -> report -> convert -> notice -> app
+//! config -> observation -> probe -> discovery -> vantage -> state -> cause -> schedule -> metrics -> server -> once -> report -> convert -> notice -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -13,6 +13,7 @@
 //! | [`observation`] | what one run of one probe saw: plain values, the vocabulary of reasons |
 //! | [`telemetry`] | the exporter's own counters (the `prometheus` crate's registry) |
 //! | [`probe`] | one file or folder a protocol; name resolution and TLS that they share |
+//! | [`discovery`] | lists of targets that others keep, asked for again and again |
 //! | [`vantage`] | anchors: whether it is us that is cut off |
 //! | [`state`] | per target: last observations, verdict, totals, clocks; snapshots of them, and the file that outlives a restart |
 //! | [`cause`] | what explains that targets fail: `depends_on`, and facts that they share |
@@ -30,6 +31,7 @@ pub mod cause;
 pub mod cli;
 pub mod config;
 pub mod convert;
+pub mod discovery;
 pub mod metrics;
 pub mod notice;
 pub mod observation;

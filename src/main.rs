@@ -93,6 +93,13 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if cli.once {
+        let app = match app.discovered().await {
+            Ok((app, problems)) => {
+                problems.iter().for_each(|problem| eprintln!("no targets from {problem}"));
+                app
+            }
+            Err(problems) => return fail(MISUSED, &problems.to_string()),
+        };
         let (probes, parents) = app.into_probes();
         let results = once::run(probes, &parents, once::Progress::for_stderr(), &stop).await;
         once::print(&results, cli.format.unwrap_or_default());

@@ -4,7 +4,8 @@
 //! `metrics` renders those from a snapshot, so that a removed target leaves nothing behind.
 
 use prometheus::{
-    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry,
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 /// Handles to the exporter's own metrics.
@@ -167,6 +168,57 @@ impl StateFileTelemetry {
         registry.register(Box::new(last_write.clone()))?;
         registry.register(Box::new(write_failures.clone()))?;
         Ok(Self { last_write, write_failures })
+    }
+}
+
+/// Of the sources of targets, each by kind and name; nothing of an exporter that has none.
+#[derive(Clone)]
+pub struct DiscoveryTelemetry {
+    pub targets: IntGaugeVec,
+    /// Unix seconds.
+    pub last_success: GaugeVec,
+    pub failures: IntCounterVec,
+    /// Lists that lost more than half of their targets at once.
+    pub shrinks: IntCounterVec,
+}
+
+impl DiscoveryTelemetry {
+    /// # Errors
+    /// When the registry has them already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        const LABELS: [&str; 2] = ["kind", "source"];
+        let targets = "Targets in the last good list of a source (target_http, target_dns).";
+        let last_success = "Unix time of the last good list of a source of targets, in seconds.";
+        let failures = "Times a source of targets gave no good list; the one before stays.";
+        let shrinks = "Lists of a source of targets that lost more than half of the targets at once.";
+        let opts = |name: &str, help: &str| Opts::new(format!("uptime_exporter_discovery_{name}"), help);
+        let all = Self {
+            targets: IntGaugeVec::new(opts("targets", targets), &LABELS)?,
+            last_success: GaugeVec::new(opts("last_success_timestamp_seconds", last_success), &LABELS)?,
+            failures: IntCounterVec::new(opts("failures_total", failures), &LABELS)?,
+            shrinks: IntCounterVec::new(opts("shrinks_total", shrinks), &LABELS)?,
+        };
+        registry.register(Box::new(all.targets.clone()))?;
+        registry.register(Box::new(all.last_success.clone()))?;
+        registry.register(Box::new(all.failures.clone()))?;
+        registry.register(Box::new(all.shrinks.clone()))?;
+        Ok(all)
+    }
+
+    /// Counts what there is to count of a source from the start, so that one that never answers is seen.
+    pub fn show(&self, labels: &[&str; 2]) {
+        self.targets.with_label_values(labels);
+        self.last_success.with_label_values(labels);
+        self.failures.with_label_values(labels);
+        self.shrinks.with_label_values(labels);
+    }
+
+    /// Takes the series of a source away. What was never shown is no error.
+    pub fn forget(&self, labels: &[&str; 2]) {
+        let _ = self.targets.remove_label_values(labels);
+        let _ = self.last_success.remove_label_values(labels);
+        let _ = self.failures.remove_label_values(labels);
+        let _ = self.shrinks.remove_label_values(labels);
     }
 }
 

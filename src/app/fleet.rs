@@ -36,7 +36,7 @@ pub(super) struct Fleet {
     pub(super) dependencies: Dependencies,
     /// Sorted by name, as the targets of a config are.
     running: Vec<Running>,
-    /// What an earlier process knew of targets; for the first config alone.
+    /// What an earlier process knew of targets that were not there yet.
     earlier: Earlier,
 }
 
@@ -50,13 +50,17 @@ impl Fleet {
         Self { scheduler, state, dependencies, running: Vec::new(), earlier }
     }
 
+    /// Nothing that an earlier process knew is of use any more.
+    pub(super) fn forget_earlier(&self) {
+        self.earlier.forget();
+    }
+
     /// Makes these the targets, in one go: nothing here waits or fails.
     ///
     /// `wanted` is sorted by name, and `None` stands only for a prober of a target that runs. `parents` counts them as they
     /// stand there.
     pub(super) fn apply<P: Probe>(&mut self, wanted: Vec<Wanted<P>>, parents: Parents, now: Instant) -> Changes {
         let mut changes = Changes::default();
-        let mut earlier = std::mem::take(&mut self.earlier);
         let mut old = std::mem::take(&mut self.running).into_iter().peekable();
         let mut starting = Vec::new();
         let mut states = Vec::with_capacity(wanted.len());
@@ -84,7 +88,7 @@ impl Fleet {
                 }
                 (None, Some(prober)) => {
                     changes.added += 1;
-                    let state = match earlier.remove(target.name.as_str()) {
+                    let state = match self.earlier.take(target.name.as_str()) {
                         None => TargetState::new(target, now),
                         Some(saved) => TargetState::restore(target, saved, now, SystemTime::now()),
                     };
@@ -150,7 +154,7 @@ mod tests {
         fn new() -> Self {
             let state = State::default();
             let scheduler = Scheduler::new(Arc::new(Telemetry::new()), CurrentVantage::default());
-            Self { fleet: Fleet::new(scheduler, state.clone(), Dependencies::default(), Earlier::new()), state }
+            Self { fleet: Fleet::new(scheduler, state.clone(), Dependencies::default(), Earlier::default()), state }
         }
 
         /// Names with the mark of what is new: `+`.

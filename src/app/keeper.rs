@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use prometheus::Registry;
@@ -25,15 +25,37 @@ pub(super) struct Keeper {
     telemetry: StateFileTelemetry,
     /// Why the last write failed, if it did.
     trouble: Arc<Mutex<Option<String>>>,
+    /// Of targets that others may still name; not to be lost meanwhile.
+    earlier: Earlier,
 }
 
-/// States of an earlier process, by the name of the target.
-pub(super) type Earlier = HashMap<Box<str>, Saved>;
+/// States of an earlier process, by the name of the target, until the target is there or known to be gone. Cheap to clone; all
+/// clones are one.
+#[derive(Clone, Default)]
+pub(super) struct Earlier(Arc<Mutex<HashMap<Box<str>, Saved>>>);
+
+impl Earlier {
+    pub(super) fn take(&self, name: &str) -> Option<Saved> {
+        self.all().remove(name)
+    }
+
+    pub(super) fn forget(&self) {
+        self.all().clear();
+    }
+
+    fn rest(&self) -> Vec<Saved> {
+        self.all().values().cloned().collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Box<str>, Saved>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Keeper {
     pub(super) fn new(file: StateFile, interval: Duration, registry: &Registry) -> prometheus::Result<Self> {
         let telemetry = StateFileTelemetry::register(registry)?;
-        Ok(Self { file: Arc::new(file), interval, telemetry, trouble: Arc::default() })
+        Ok(Self { file: Arc::new(file), interval, telemetry, trouble: Arc::default(), earlier: Earlier::default() })
     }
 
     /// What an earlier process left.
@@ -47,15 +69,15 @@ impl Keeper {
                 Found::Nothing
             }
         };
-        Ok(match found {
+        let known = match found {
             Found::Nothing => {
                 info!(path, "There is no state file yet.");
-                Earlier::new()
+                HashMap::new()
             }
             Found::Damaged { why, moved_to } => {
                 let moved_to = moved_to.display().to_string();
                 warn!(path, why, moved_to, "The state file is damaged and was set aside; nothing is known of before.");
-                Earlier::new()
+                HashMap::new()
             }
             Found::State { targets, written, stopped } => {
                 let away = SystemTime::now().duration_since(written).unwrap_or_default().as_secs();
@@ -63,7 +85,9 @@ impl Keeper {
                 let keep = |saved: Saved| if stopped { saved } else { saved.without_counters() };
                 targets.into_iter().map(|saved| (saved.name.clone(), keep(saved))).collect()
             }
-        })
+        };
+        *self.earlier.all() = known;
+        Ok(self.earlier.clone())
     }
 
     /// Writes now and then, and soon after a verdict has changed.
@@ -82,15 +106,15 @@ impl Keeper {
         self.write(state, true).await;
     }
 
-    fn trouble(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn write(&self, state: &State, stopped: bool) {
-        let (file, targets) = (Arc::clone(&self.file), state.targets());
+        let (file, targets, earlier) = (Arc::clone(&self.file), state.targets(), self.earlier.rest());
         let write = move || {
             let now = Instant::now();
-            let targets: Vec<Saved> = targets.iter().map(|target| target.save(now)).collect();
+            let targets: Vec<Saved> = targets.iter().map(|target| target.save(now)).chain(earlier).collect();
             file.write(&targets, SystemTime::now(), stopped).map_err(|error| format!("{:#}", anyhow::Error::new(error)))
         };
         let result = tokio::task::spawn_blocking(write).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fleet::Wanted;
 use crate::config::probe_endpoint::Modules;
-use crate::config::{self, Config, ConfigErrors, ModuleSettings, ProbeSpec, Problem};
+use crate::config::{Config, ConfigErrors, Lists, ModuleSettings, ProbeSpec, Problem, Source};
 use crate::probe::{Shared, TargetProber, Traces, icmp};
 use crate::state::{State, TargetState};
 use crate::vantage::{Lookups, Vantage};
@@ -17,7 +17,7 @@ pub(super) enum Input {
     File(PathBuf),
     /// The main file as it was read before, with the other files as they are now: somebody may be in the middle of
     /// editing the main file when a target file changes.
-    Before(config::Source),
+    Before(Source),
 }
 
 /// A config with what has to be built for it.
@@ -28,6 +28,8 @@ pub(super) struct Loaded {
     pub(super) lookups: Lookups,
     /// What the probers above share; for those of `/probe` too.
     pub(super) shared: Arc<Shared>,
+    /// There was a list of every source of targets.
+    pub(super) lists_complete: bool,
 }
 
 /// Why a config was not loaded. Printed as every problem on a line of its own.
@@ -56,17 +58,23 @@ impl LoadError {
 
 /// Loads off the runtime's threads: files and trust stores may take long, and runs must not wait for them.
 ///
-/// `traces` is one for the whole life of the exporter.
-pub(super) async fn load(input: Input, state: &State, traces: Arc<Traces>) -> Result<Loaded, LoadError> {
+/// `traces` is one for the whole life of the exporter, `lists` are what others say of targets.
+pub(super) async fn load(input: Input, state: &State, traces: Arc<Traces>, lists: Lists) -> Result<Loaded, LoadError> {
     let current = state.targets();
-    tokio::task::spawn_blocking(move || load_now(&input, &current, traces)).await.map_err(LoadError::Panicked)?
+    let load = move || load_now(&input, &current, traces, &lists);
+    tokio::task::spawn_blocking(load).await.map_err(LoadError::Panicked)?
 }
 
 /// Builds a prober for each target that is not among `current` as it is.
-fn load_now(input: &Input, current: &[Arc<TargetState>], traces: Arc<Traces>) -> Result<Loaded, LoadError> {
+fn load_now(
+    input: &Input,
+    current: &[Arc<TargetState>],
+    traces: Arc<Traces>,
+    lists: &Lists,
+) -> Result<Loaded, LoadError> {
     let loaded = match input {
-        Input::File(path) => config::load(path),
-        Input::Before(source) => source.config(),
+        Input::File(path) => Source::read(path).and_then(|source| source.config_with_lists(lists)),
+        Input::Before(source) => source.config_with_lists(lists),
     };
     let mut config = loaded.map_err(LoadError::Config)?;
     // One for each load: what the system trusts and how it resolves may have changed. Targets that stay as they are
@@ -104,7 +112,8 @@ fn load_now(input: &Input, current: &[Arc<TargetState>], traces: Arc<Traces>) ->
     let anchors = |error: &anyhow::Error| LoadError::Anchors(format!("anchors: {error:#}"));
     let vantage = Vantage::new(&config.anchors, &shared).map_err(|error| anchors(&error.into()))?;
     let lookups = Lookups::new(&config.targets, &config.anchors, &shared).map_err(|error| anchors(&error.into()))?;
-    Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), lookups, shared })
+    let lists_complete = config.discoveries.iter().all(|source| lists.contains_key(&source.source));
+    Ok(Loaded { config: Arc::new(config), targets, vantage: Arc::new(vantage), lookups, shared, lists_complete })
 }
 
 /// ICMP takes privileges, and it is better to hear of them at the start than from the runs. No error: the other targets

@@ -3,6 +3,7 @@
 //! [`App::run`] is one loop over what can happen: a stop, a reason to load the config again, a task that ended.
 //! Reloads are therefore one after the other. The app owns every task; nothing is spawned and forgotten.
 
+mod discoveries;
 mod fleet;
 mod keeper;
 mod listen;
@@ -30,15 +31,17 @@ pub use listen::{BindError, Listener, bind, from_systemd};
 pub use loading::LoadError;
 
 use crate::cause::{self, Causes, Dependencies};
-use crate::config::{Config, ConfigErrors, ModuleSettings, Parents, Target};
+use crate::config::{Config, ConfigErrors, Lists, ModuleSettings, Parents, Target};
+use crate::discovery::Found;
 use crate::metrics::{CausesGauge, ResolverGauge, VantageGauge, VantageInfo};
 use crate::probe::{Shared, TargetProber};
 use crate::schedule::Scheduler;
 use crate::server::{self, External, ProbeEndpoint, ProbeOptions, ReloadRequest, Served, Web};
 use crate::state::State;
 use crate::state::file::StateFile;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{DiscoveryTelemetry, Telemetry};
 use crate::vantage::CurrentVantage;
+use discoveries::Discoveries;
 use fleet::{Fleet, Wanted};
 use keeper::{Earlier, Keeper};
 use loading::{Input, Loaded, load};
@@ -71,6 +74,7 @@ struct Running {
     telemetry: Arc<Telemetry>,
     state: State,
     fleet: Fleet,
+    discoveries: Discoveries,
     config: channel::Sender<Arc<Config>>,
     /// What the probers of the config share.
     shared: channel::Sender<Arc<Shared>>,
@@ -99,7 +103,7 @@ impl App {
         let path = path.into();
         let telemetry = Arc::new(Telemetry::new());
         let state = State::default();
-        let loaded = load(Input::File(path.clone()), &state, Arc::default()).await?;
+        let loaded = load(Input::File(path.clone()), &state, Arc::default(), Lists::new()).await?;
         Ok(Self {
             path,
             auto_reload,
@@ -131,12 +135,31 @@ impl App {
         Self { state_file: Some((file, interval)), ..self }
     }
 
+    /// Asks whoever keeps lists of targets, once, and takes their targets in; also why some gave none. For `--once`.
+    ///
+    /// # Errors
+    /// Every problem of the config, should it have become another meanwhile.
+    pub async fn discovered(self) -> Result<(Self, Vec<String>), LoadError> {
+        let Loaded { config, shared, .. } = &self.loaded;
+        if config.discoveries.is_empty() {
+            return Ok((self, Vec::new()));
+        }
+        let (lists, problems) = discoveries::ask_once(&config.discoveries, shared).await;
+        let input = Input::Before(config.source.clone());
+        let loaded = load(input, &self.state, Arc::clone(&shared.traces), lists).await?;
+        Ok((Self { loaded, ..self }, problems))
+    }
+
     /// How much there is in the config, for people.
     pub fn summary(&self) -> String {
         let config = &self.loaded.config;
         let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
         let modules = config.modules.values().filter(|module| !matches!(module.settings, ModuleSettings::Unusable(_)));
-        format!("{}, {}", plural(config.targets.len(), "target"), plural(modules.count(), "module"))
+        let mut text = format!("{}, {}", plural(config.targets.len(), "target"), plural(modules.count(), "module"));
+        if !config.discoveries.is_empty() {
+            text.push_str(&format!(", {} of more targets", plural(config.discoveries.len(), "source")));
+        }
+        text
     }
 
     /// What is wrong with single probes, and what is said of the rest, for `--config.check`.
@@ -168,7 +191,7 @@ impl App {
     pub async fn run(self, listeners: Vec<Listener>, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { path, auto_reload, loaded, telemetry, state, probe, web, external, state_file } = self;
         let (keeper, earlier) = match state_file {
-            None => (None, Earlier::new()),
+            None => (None, Earlier::default()),
             Some((file, interval)) => {
                 let keeper = Keeper::new(file, interval, &telemetry.registry).context("cannot register a metric")?;
                 let earlier = keeper.earlier().await?;
@@ -221,6 +244,9 @@ impl App {
         gauge.and_then(|gauge| telemetry.registry.register(Box::new(gauge))).context("cannot register a metric")?;
         let scheduler = Scheduler::with_dependencies(Arc::clone(&telemetry), vantage.clone(), dependencies.clone());
         let fleet = Fleet::new(scheduler, state.clone(), dependencies, earlier);
+        let found = DiscoveryTelemetry::register(&telemetry.registry).context("cannot register a metric")?;
+        let found = Found::new(found);
+        let discoveries = Discoveries::new(found.clone());
         let watch = Watch::new(&path, &loaded.config, auto_reload);
         let (lookouts, keeping, explaining) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let mut app = Running {
@@ -228,6 +254,7 @@ impl App {
             telemetry,
             state,
             fleet,
+            discoveries,
             config,
             shared,
             watch,
@@ -257,14 +284,16 @@ impl App {
                 Some(answer) = reload_requests.recv() => app.reload_for(answer).await,
                 Some(()) = hangup.recv() => app.reload(Input::File(app.path.clone()), "SIGHUP").await.map(drop),
                 () = sleep_until(app.watch.next_look()) => app.look().await,
+                () = found.changed() => app.reload_for_lists().await,
                 _ = readiness.tick(), if !*ready.borrow() => {
-                    if app.state.all_observed() {
+                    if app.state.all_observed() && app.has_heard() {
                         ready.send_replace(true);
                         info!("Every target was observed once.");
                     }
                     Ok(())
                 }
                 () = app.fleet.scheduler.reap() => Ok(()),
+                Some(Err(ended)) = app.discoveries.join_next() => app.discovery_ended(&ended),
                 Some(Err(ended)) = app.lookouts.join_next() => app.lookout_ended(&ended),
                 Some(Err(ended)) = app.keeping.join_next() => app.keeping_ended(&ended),
                 Some(Err(ended)) = app.explaining.join_next() => app.explaining_ended(&ended),
@@ -298,11 +327,24 @@ impl Running {
         Ok(())
     }
 
+    /// Takes up lists of targets that have changed.
+    async fn reload_for_lists(&mut self) -> Result<(), Stopped> {
+        let source = self.config.borrow().source.clone();
+        let _ = self.reload(Input::Before(source), "lists of targets").await?;
+        Ok(())
+    }
+
+    /// Whether every source of targets has answered or failed once.
+    fn has_heard(&self) -> bool {
+        self.discoveries.found().has_heard(&self.config.borrow().discoveries)
+    }
+
     /// Loads the config and takes it over. A config with problems changes nothing.
     async fn reload(&mut self, input: Input, trigger: &'static str) -> Result<Result<(), LoadError>, Stopped> {
         tell_reloading();
         let traces = Arc::clone(&self.shared.borrow().traces);
-        let loaded = self.stop.run_until_cancelled(load(input, &self.state, traces)).await.ok_or(Stopped)?;
+        let lists = self.discoveries.found().lists();
+        let loaded = self.stop.run_until_cancelled(load(input, &self.state, traces, lists)).await.ok_or(Stopped)?;
         let result = match loaded {
             Ok(loaded) => {
                 self.watch.renew(&loaded.config);
@@ -342,6 +384,11 @@ impl Running {
             self.lookouts.spawn(async move { vantage.watch().await });
         }
         let changes = self.fleet.apply(loaded.targets, loaded.config.parents.clone(), Instant::now());
+        if loaded.lists_complete {
+            // Whoever is not here by now is gone.
+            self.fleet.forget_earlier();
+        }
+        self.discoveries.apply(&loaded.config.discoveries, &loaded.shared);
         self.state.announce(&loaded.config.notices);
         // First, so that no new config is ever seen without it.
         self.shared.send_replace(loaded.shared);
@@ -385,6 +432,16 @@ impl Running {
         self.telemetry.panics.inc();
         error!(error = %ended, "The search for shared causes ended, and is begun anew. This is a bug.");
         self.explain();
+        Ok(())
+    }
+
+    /// Aborted for another one, as a rule.
+    fn discovery_ended(&mut self, ended: &tokio::task::JoinError) -> Result<(), Stopped> {
+        if !ended.is_cancelled() {
+            self.telemetry.panics.inc();
+            error!(error = %ended, "A source of targets was not asked any more, and is begun anew. This is a bug.");
+            self.discoveries.apply(&self.config.borrow().discoveries, &self.shared.borrow());
+        }
         Ok(())
     }
 

@@ -51,15 +51,17 @@ async fn running(file: &File) -> Running {
         Scheduler::new(Arc::clone(&telemetry), CurrentVantage::default()),
         state.clone(),
         Dependencies::default(),
-        Earlier::new(),
+        Earlier::default(),
     );
     let config = channel::Sender::new(Arc::clone(&loaded.config));
+    let found = Found::new(DiscoveryTelemetry::register(&telemetry.registry).unwrap());
     let watch = Watch::new(&path, &loaded.config, auto_reload);
     let mut running = Running {
         path,
         telemetry,
         state,
         fleet,
+        discoveries: Discoveries::new(found),
         config,
         shared: channel::Sender::new(Arc::clone(&loaded.shared)),
         watch,

@@ -18,12 +18,14 @@
 //! | `masked` | what `/config` shows |
 //! | `watch` | which files a config was made from, and whether they changed |
 //! | `cel` | rules in CEL |
+//! | `discovery` | who is asked for lists of targets, and what they gave |
 //! | `parents` | what `depends_on` came to: which target stands behind which |
 //! | `pattern`, `re2` | regular expressions as RE2 has them |
 //! | `zoned` | IPv6 addresses with a zone, also in URLs |
 //! | `value`, `tls`, and one for each prober | the types that others import |
 
 mod cel;
+pub mod discovery;
 pub mod dns;
 pub mod dns_numbers;
 mod expand;
@@ -69,6 +71,7 @@ use std::time::Duration;
 
 pub use self::cel::{CelDocument, CelFault, CelRule, Stop};
 pub(crate) use self::cel::{OutOfStack, with_levels};
+pub use discovery::{Discovery, Lists};
 pub use dns::DnsSettings;
 pub use grpc::GrpcSettings;
 pub use http::HttpSettings;
@@ -155,7 +158,15 @@ impl Source {
     /// # Errors
     /// Every problem that it has.
     pub fn config(&self) -> Result<Config, ConfigErrors> {
-        self.config_with(&|name| std::env::var(name).ok())
+        self.config_with_lists(&Lists::new())
+    }
+
+    /// The same, with targets that are kept elsewhere.
+    ///
+    /// # Errors
+    /// Every problem that the files have; those of the lists are warnings.
+    pub fn config_with_lists(&self, lists: &Lists) -> Result<Config, ConfigErrors> {
+        resolve::resolve(self, lists, &|name| std::env::var(name).ok())
     }
 
     /// The notices of a text that is one of `notice_files`.
@@ -166,8 +177,9 @@ impl Source {
         resolve::notices_alone(self)
     }
 
+    #[cfg(test)]
     fn config_with(&self, environment: expand::Environment<'_>) -> Result<Config, ConfigErrors> {
-        resolve::resolve(self, environment)
+        resolve::resolve(self, &Lists::new(), environment)
     }
 }
 
@@ -187,6 +199,8 @@ pub struct Config {
     pub notices: Vec<Arc<Notice>>,
     /// The files that they are in, in that order.
     pub notice_files: Vec<PathBuf>,
+    /// Who is asked for more targets.
+    pub discoveries: Vec<Arc<Discovery>>,
     /// What tells "it is us" from "it is them".
     pub anchors: Vec<Anchor>,
     /// When targets that fail together are said to share a cause.

@@ -110,7 +110,7 @@ impl<'a> At<'a> {
 }
 
 /// A problem found, before its line is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) file: FileId,
     pub(super) path: KeyPath,
@@ -124,6 +124,11 @@ pub(super) struct Found {
 impl Found {
     pub(super) fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The same of something that the config does without.
+    pub(super) fn left_out(self) -> Self {
+        Self { message: format!("{}; it is left out", self.message), ..self }
     }
 
     fn is_missing(&self) -> bool {
@@ -230,6 +235,11 @@ impl Problems {
 
     pub(super) fn add_note(&mut self, file: FileId, path: KeyPath, message: impl Into<String>) {
         self.notes.push(Found { file, path, line: None, message: message.into(), first: None });
+    }
+
+    /// Makes a remark of what was found.
+    pub(super) fn note(&mut self, found: Found) {
+        self.notes.push(found);
     }
 
     pub(super) fn count(&self) -> usize {

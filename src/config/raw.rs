@@ -81,7 +81,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
     }
 }
 
-/// The whole file. `modules` and `targets` are read item by item, from the tree.
+/// The whole file. `modules`, `targets` and what finds targets are read item by item, from the tree.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawFile {
     pub(super) global: Option<RawGlobal>,
@@ -90,6 +90,10 @@ pub(super) struct RawFile {
     #[serde(rename = "targets")]
     pub(super) _targets: Option<IgnoredAny>,
     pub(super) target_files: Option<Vec<String>>,
+    #[serde(rename = "target_http")]
+    pub(super) _target_http: Option<IgnoredAny>,
+    #[serde(rename = "target_dns")]
+    pub(super) _target_dns: Option<IgnoredAny>,
     pub(super) maintenance: Option<Vec<RawWindow>>,
     pub(super) notice_files: Option<Vec<String>>,
     pub(super) probe_endpoint: Option<RawProbeEndpoint>,
@@ -504,6 +508,42 @@ pub(super) struct RawHttpClient {
     pub(super) http_headers: Option<Entries<RawHeaderValues>>,
 }
 
+/// An entry of `target_http`: where the list is, and how Prometheus's HTTP client is told to fetch it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawTargetHttp {
+    pub(super) url: Option<String>,
+    pub(super) refresh_interval: Option<DurationText>,
+    /// Ours, as in the other kinds.
+    pub(super) module: Option<String>,
+    pub(super) labels: Option<Entries<String>>,
+    pub(super) basic_auth: Option<RawBasicAuth>,
+    pub(super) authorization: Option<RawAuthorization>,
+    pub(super) oauth2: Option<RawOAuth2>,
+    pub(super) bearer_token: Option<SecretText>,
+    pub(super) bearer_token_file: Option<String>,
+    pub(super) follow_redirects: Option<bool>,
+    pub(super) enable_http2: Option<bool>,
+    pub(super) tls_config: Option<RawTls>,
+    pub(super) proxy_url: Option<String>,
+    pub(super) no_proxy: Option<String>,
+    pub(super) proxy_from_environment: Option<bool>,
+    pub(super) proxy_connect_header: Option<Entries<Vec<SecretText>>>,
+    pub(super) http_headers: Option<Entries<RawHeaderValues>>,
+}
+
+/// An entry of `target_dns`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawTargetDns {
+    pub(super) names: Option<Vec<String>>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) port: Option<i64>,
+    pub(super) refresh_interval: Option<DurationText>,
+    pub(super) dns_servers: Option<Vec<String>>,
+    pub(super) module: Option<String>,
+    pub(super) labels: Option<Entries<String>>,
+}
+
 /// The file of `--web.config.file`, exporter-toolkit's schema.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RawWeb {
@@ -585,6 +625,8 @@ pub(super) fn keys() -> Vec<&'static str> {
     let _ = RawWeekly::deserialize(Fields(&mut keys));
     let _ = RawNotice::deserialize(Fields(&mut keys));
     let _ = RawTargetGroup::deserialize(Fields(&mut keys));
+    let _ = RawTargetHttp::deserialize(Fields(&mut keys));
+    let _ = RawTargetDns::deserialize(Fields(&mut keys));
     let _ = RawHttp::deserialize(Fields(&mut keys));
     let _ = RawTraceContext::deserialize(Fields(&mut keys));
     let _ = RawHeaderMatch::deserialize(Fields(&mut keys));

@@ -177,11 +177,16 @@ impl Job {
     pub(super) fn note_the_rest(&self, notes: &mut Notes) {
         let mut note = |key: &str, text: String| notes.add(self.place_of(key), Some(&self.name), text);
         for key in self.other_discoveries() {
+            let instead = match key {
+                "http_sd_configs" => "ask the same list by target_http",
+                "dns_sd_configs" => "ask the same names by target_dns",
+                _ => "write them to files for target_files",
+            };
             note(
                 key,
                 format!(
                     "the targets of {key} are known to Prometheus alone; keep the job for them, with the address of \
-                     uptime_exporter, which answers /probe too, or write them to files for target_files"
+                     uptime_exporter, which answers /probe too, or {instead}"
                 ),
             );
         }

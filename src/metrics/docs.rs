@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::FAMILIES;
 use crate::observation::{CauseKind, Ending, Finding, Reason, SharedCause};
-use crate::telemetry::{StateFileTelemetry, Telemetry};
+use crate::telemetry::{DiscoveryTelemetry, StateFileTelemetry, Telemetry};
 
 /// Every metric, as Markdown: the targets' families, then the exporter's own.
 pub fn markdown_table() -> String {
@@ -46,6 +46,9 @@ fn own() -> Vec<(String, String, String, String)> {
     telemetry.http_requests.with_label_values(&["200"]).inc();
     if let Ok(count) = super::TargetCount::new(|| 0) {
         let _ = telemetry.registry.register(Box::new(count));
+    }
+    if let Ok(discovery) = DiscoveryTelemetry::register(&telemetry.registry) {
+        discovery.show(&["http", "https://inventory.example.com/targets"]);
     }
     let vantage = super::VantageGauge::new(|| Some((crate::config::LabelSet::default(), true)));
     let _ = telemetry.registry.register(Box::new(vantage));

@@ -49,6 +49,7 @@ runbooks! {
     "ssl_forbidden"
     "ssl_required"
     "target-intermittent"
+    "target-list"
     "target-slow"
     "target_forbidden"
     "tls_expired"

@@ -10,6 +10,7 @@ mod cause;
 mod config;
 mod convert;
 mod depends_on;
+mod discovery;
 mod dropin;
 mod evidence;
 mod exposition;

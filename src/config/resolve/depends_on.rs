@@ -55,6 +55,28 @@ pub(super) struct Lists {
     pub(super) group: Option<Rc<List>>,
 }
 
+/// Forgets what these files say of it; true if that is anything.
+pub(super) fn forget(lists: &mut [Lists], files: &[FileId]) -> bool {
+    let mut forgotten = false;
+    for list in lists.iter_mut().flat_map(|lists| [&mut lists.own, &mut lists.group]) {
+        if list.as_ref().is_some_and(|list| files.contains(&list.file)) {
+            *list = None;
+            forgotten = true;
+        }
+    }
+    forgotten
+}
+
+/// What is known of a name that no good target has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It is that of a target with problems, which are reported where it stands.
+    Faulty,
+    /// It may be one of those that are still to be found.
+    MayBeFound,
+    No,
+}
+
 /// What stands at `depends_on`; `None` when nothing does.
 pub(super) fn list(node: Option<&Node>, owner: Owner, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Rc<List>> {
     const FORM: &str = "a list of names, name patterns with *, or {labels: {...}}";
@@ -116,17 +138,17 @@ fn labels(node: &Node, at: &At<'_>, r: &mut Resolver<'_>) -> Option<Selector> {
     (!labels.is_empty()).then_some(Selector::Labels(labels))
 }
 
-/// Looks everything up. `targets` are sorted by name, and `lists` has an entry for each. `names` are all names that there
-/// are, those of targets with problems too; `others` are lists that no good target has, for their problems' sake.
+/// Looks everything up. `targets` are sorted by name, and `lists` has an entry for each. `known` tells of names that none of
+/// them has; `others` are lists that no good target has, for their problems' sake.
 pub(super) fn parents(
     targets: &[Arc<Target>],
     lists: &[Lists],
     global: Option<&Rc<List>>,
     others: &[Rc<List>],
-    names: &dyn Fn(&str) -> bool,
+    known: &dyn Fn(&str) -> Known,
     r: &mut Resolver<'_>,
 ) -> Parents {
-    let mut look_up = LookUp { targets, names, found: HashMap::new(), globs: HashMap::new(), r };
+    let mut look_up = LookUp { targets, known, found: HashMap::new(), globs: HashMap::new(), r };
     let own: Vec<Arc<[usize]>> = lists
         .iter()
         .map(|lists| lists.own.as_ref().map_or_else(|| Arc::new([]) as _, |list| look_up.list(list)))
@@ -182,7 +204,7 @@ pub(super) fn parents(
 
 struct LookUp<'a, 'r, 'e> {
     targets: &'a [Arc<Target>],
-    names: &'a dyn Fn(&str) -> bool,
+    known: &'a dyn Fn(&str) -> Known,
     found: HashMap<*const List, Arc<[usize]>>,
     globs: HashMap<String, Rc<[usize]>>,
     r: &'r mut Resolver<'e>,
@@ -223,15 +245,20 @@ impl LookUp<'_, '_, '_> {
             }
             Selector::Name(name) => match self.targets.binary_search_by(|target| target.name.as_str().cmp(name)) {
                 Ok(place) => places.push(place),
-                // It has a problem of its own, which is reported where it stands.
-                Err(_) if (self.names)(name) => {}
                 Err(_) => {
+                    let known = (self.known)(name);
+                    if known == Known::Faulty {
+                        return;
+                    }
                     let hint = match nearest(name, self.targets.iter().map(|target| target.name.as_str())) {
                         Some(near) => format!("; did you mean {near}?"),
                         None => String::new(),
                     };
                     let message = format!("{:?} is not a target{hint}", shorten(name));
-                    self.r.problems.add_path(file, path(), message);
+                    match known {
+                        Known::MayBeFound => self.r.warn_path(file, &path(), &format!("{message} so far")),
+                        Known::Faulty | Known::No => self.r.problems.add_path(file, path(), message),
+                    }
                 }
             },
             Selector::Glob(text) => {

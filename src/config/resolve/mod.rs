@@ -12,6 +12,7 @@
 //! | `module` | `modules:`, and settings shared by all targets that want the same |
 //! | `target` | one target |
 //! | `target_files` | files of targets, ours and Prometheus's file_sd |
+//! | `discovery` | lists of targets that others keep: `target_http`, `target_dns` |
 //! | `private_key` | what a client key is that cannot be used |
 //! | `http` `tcp` `dns` `icmp` `grpc` `unix` `websocket` `auth` `tls` `trace_context` | the blocks of the modules |
 //! | `web` | the file of `--web.config.file` |
@@ -22,6 +23,7 @@ mod address;
 mod anchor;
 mod auth;
 mod depends_on;
+mod discovery;
 mod dns;
 mod files;
 mod global;
@@ -69,7 +71,7 @@ use super::problem::{At, ConfigErrors, FileId, KeyPath, Problems, shorten};
 use super::raw::{DurationText, RawFile};
 use super::units::{parse_duration, show_duration};
 use super::zoned::split_zone;
-use super::{Config, IpFamily, IpPreference, LabelSet, Pattern, Source, shape};
+use super::{Config, IpFamily, IpPreference, LabelSet, Lists, Pattern, Source, shape};
 
 /// What every part of the resolution shares.
 struct Resolver<'e> {
@@ -122,8 +124,8 @@ fn start<'e>(source: &Source, environment: Environment<'e>) -> Result<(Resolver<
     Ok((r, root, at))
 }
 
-/// The whole file, resolved.
-pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<Config, ConfigErrors> {
+/// The whole file, resolved, with the targets of `lists`.
+pub(super) fn resolve(source: &Source, lists: &Lists, environment: Environment<'_>) -> Result<Config, ConfigErrors> {
     let (mut r, mut root, at) = parsed(source, environment)?;
     if matches!(&root, Node::Null) || matches!(&root, Node::Map(entries) if entries.is_empty()) {
         let least = "targets: [{name: example, target: \"https://example.com/\"}]";
@@ -174,6 +176,11 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let at_files = at.key("target_files");
     target_files::target_files(&patterns, &at_files, &defaults, &mut modules, &mut targets, &mut masked, &mut r);
 
+    let mut found = discovery::Found::default();
+    let mut making = discovery::Making { lists, defaults: &defaults, modules: &mut modules, targets: &mut targets };
+    found.http(root.get("target_http"), &at.key("target_http"), &mut making, &mut r);
+    found.dns(root.get("target_dns"), &at.key("target_dns"), &mut making, &mut r);
+
     let probe_endpoint = probe_endpoint::probe_endpoint(raw.probe_endpoint, &at.key("probe_endpoint"), &mut r);
     let at_notices = at.key("notice_files");
     let (notices, notice_files) = notice::notices(&raw.notice_files.unwrap_or_default(), &at_notices, &mut r);
@@ -181,14 +188,14 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
     let at_global = at.key("global");
     let node = root.get("global").and_then(|global| global.get("depends_on"));
     let global = depends_on::list(node, depends_on::Owner::Default, &at_global.key("depends_on"), &mut r);
-    let (targets, parents) = targets.finish(global.as_ref(), &mut r);
+    let (targets, parents) = targets.finish(global.as_ref(), &found, &mut r);
 
     if !r.problems.is_empty() {
         return Err(r.problems.into_errors());
     }
     notice::warn_unused(&notices, &targets, &at_notices, &mut r);
     maintenance::warn_unused(&defaults.maintenance, &targets, &at.key("maintenance"), &mut r);
-    if targets.is_empty() {
+    if targets.is_empty() && found.sources.is_empty() {
         r.warnings.push(format!("{}: no targets are configured; nothing is probed", source.path.display()));
     }
     let (watch, loaded) = r.files.watch();
@@ -207,6 +214,7 @@ pub(super) fn resolve(source: &Source, environment: Environment<'_>) -> Result<C
         probe_endpoint,
         notices,
         notice_files,
+        discoveries: found.sources,
         anchors: defaults.anchors,
         shared_cause: defaults.shared_cause,
         trace_url: defaults.trace_url.map(Arc::new),

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::depends_on::{self, List, Lists, Owner};
+use super::depends_on::{self, Known, List, Lists, Owner};
 use super::global::{
     Defaults, INTERVALS, TIMEOUTS, buckets_of, confirm_of, dns_servers_of, labels_of, longer_than_interval, slo_of,
 };
 use super::maintenance::maintenance_of;
 use super::module::{self, DEFAULT_MODULE, Entry, Kind, Made, Modules, Protocol, Variation};
 use super::path::path_of;
-use super::{Resolver, address, icmp};
+use super::{Resolver, address, discovery, icmp};
 use crate::config::node::Node;
 use crate::config::problem::{At, FileId, Found, KeyPath, Step, nearest, shorten};
 use crate::config::raw::RawTarget;
@@ -49,13 +49,34 @@ pub(super) enum Origin {
 }
 
 impl Targets {
-    /// All of them by name, and which stand behind which.
-    pub(super) fn finish(self, global: Option<&Rc<List>>, r: &mut Resolver<'_>) -> (Vec<Arc<Target>>, Parents) {
+    /// All of them by name, and which stand behind which. `found` are the files that stand for lists of others.
+    pub(super) fn finish(
+        self,
+        global: Option<&Rc<List>>,
+        found: &discovery::Found,
+        r: &mut Resolver<'_>,
+    ) -> (Vec<Arc<Target>>, Parents) {
         let Self { mut targets, names, others } = self;
         targets.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-        let (targets, lists): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-        let is_known = |name: &str| TargetName::new(name).is_ok_and(|name| names.contains_key(&name));
-        let parents = depends_on::parents(&targets, &lists, global, &others, &is_known, r);
+        let (targets, mut lists): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
+        let known: &dyn Fn(&str) -> Known = &|name| match TargetName::new(name) {
+            Ok(name) if names.contains_key(&name) => Known::Faulty,
+            Ok(_) | Err(_) if !found.sources.is_empty() => Known::MayBeFound,
+            Ok(_) | Err(_) => Known::No,
+        };
+        let before = r.problems.count();
+        let parents = depends_on::parents(&targets, &lists, global, &others, known, r);
+        if r.problems.count() == before || !depends_on::forget(&mut lists, &found.files) {
+            return (targets, parents);
+        }
+        // Lists that nobody edits here may be at fault; without them, what is left is the config's own.
+        let with_them = r.problems.split_off(before);
+        let parents = depends_on::parents(&targets, &lists, global, &others, known, r);
+        let own = r.problems.split_off(before);
+        for problem in with_them.into_iter().filter(|problem| !own.contains(problem)) {
+            r.problems.note(problem.left_out());
+        }
+        r.problems.put_back(own);
         (targets, parents)
     }
 

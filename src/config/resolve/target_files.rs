@@ -120,14 +120,14 @@ fn file(
 
 /// Labels of a group that mean something; all others with two leading underscores are dropped, as Prometheus drops
 /// them after relabelling.
-const MODULE_LABEL: &str = "__param_module";
+pub(super) const MODULE_LABEL: &str = "__param_module";
 const NAME_LABEL: &str = "__target_name";
 const DEPENDS_ON_LABEL: &str = "__depends_on";
 const INTERVAL_LABEL: &str = "__scrape_interval__";
 const TIMEOUT_LABEL: &str = "__scrape_timeout__";
 
 /// A file_sd group: each target is named by its address.
-fn group(
+pub(super) fn group(
     node: &Node,
     at: &At<'_>,
     defaults: &Defaults,

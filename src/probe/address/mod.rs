@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hickory_resolver::proto::rr::Name;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::Instant;
 
 pub(crate) use self::domain::registrable_domain;
@@ -127,6 +127,28 @@ impl Resolver {
         }
     }
 
+    /// Every record of a type that `host` has, by the search list; none when it does not exist, or has none of the type.
+    ///
+    /// # Errors
+    /// No server says either.
+    pub async fn records(&self, host: &str, record_type: RecordType) -> Result<Vec<RData>, Failure> {
+        let names = self.names();
+        let candidates = names.candidates(host).map_err(|_| no_name(host))?;
+        let mut unknown = None;
+        for candidate in &candidates {
+            match names.stub.answer(&candidate.name, record_type).await {
+                Ok((_, message)) => return Ok(stub::records(&message, record_type).cloned().collect()),
+                Err(LookupError::NxDomain(_) | LookupError::NoData(_)) => {}
+                Err(error) => unknown = Some(error),
+            }
+        }
+        // A server that failed may have known one.
+        match unknown {
+            None => Ok(Vec::new()),
+            Some(error) => Err(explain(&names, host, IpPreference::default(), &error)),
+        }
+    }
+
     /// The servers that it asks, in their order.
     pub fn servers(&self) -> Vec<SocketAddr> {
         self.names().stub.servers().to_vec()
@@ -221,9 +243,7 @@ async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Found, (F
     if is_localhost(host) {
         return Ok(Found::local(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
     }
-    let candidates = names.candidates(host).map_err(|_| {
-        (Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name: {}", why_no_name(host))), None)
-    })?;
+    let candidates = names.candidates(host).map_err(|_| (no_name(host), None))?;
 
     // The rules of glibc: the first name that has an address wins. Else, when the name as it stands was asked first,
     // its answer is what counts; the search list is then only an attempt to be helpful.
@@ -246,6 +266,10 @@ async fn lookup(names: &Names, host: &str, ip: IpPreference) -> Result<Found, (F
         Some(error) => (explain(names, host, ip, &error), error.server()),
         None => (Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name")), None),
     })
+}
+
+fn no_name(host: &str) -> Failure {
+    Failure::new(Reason::DnsNxdomain, format!("{host:?} can be no DNS name: {}", why_no_name(host)))
 }
 
 fn why_no_name(host: &str) -> &'static str {

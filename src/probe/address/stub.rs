@@ -115,6 +115,17 @@ impl Stub {
             IpFamily::V4 => RecordType::A,
             IpFamily::V6 => RecordType::AAAA,
         };
+        let (server, message) = self.answer(name, record_type).await?;
+        let addresses = records(&message, record_type).filter_map(RData::ip_addr).collect();
+        Ok(Found { addresses, lookup: Some(Box::new(beside(server, name, &message))) })
+    }
+
+    /// The answer that has records of this type, at least one, and whose it is; or the error.
+    pub(super) async fn answer(
+        &self,
+        name: &Name,
+        record_type: RecordType,
+    ) -> Result<(SocketAddr, Message), LookupError> {
         let mut left = (0..ROUNDS).flat_map(|_| 0..self.servers.len());
         // A server that answered with a failure is not asked again: it would say the same.
         let mut failed = vec![false; self.servers.len()];
@@ -135,7 +146,7 @@ impl Stub {
             }
             tokio::select! {
                 Some((index, result)) = tries.next() => match result {
-                    Ok(found) => return Ok(found),
+                    Ok(message) => return Ok((self.servers[index], message)),
                     Err(error) if error.is_final() => return Err(error),
                     Err(LookupError::Silent) => next_try = Instant::now(),
                     Err(error) => {
@@ -155,11 +166,11 @@ impl Stub {
     }
 }
 
-async fn ask_patiently(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Found, LookupError> {
+async fn ask_patiently(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Message, LookupError> {
     tokio::time::timeout(PATIENCE, ask(server, name, record_type)).await.unwrap_or(Err(LookupError::Silent))
 }
 
-async fn ask(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Found, LookupError> {
+async fn ask(server: SocketAddr, name: &Name, record_type: RecordType) -> Result<Message, LookupError> {
     let question = Question::new(name, record_type, Extended::Yes);
     let mut reply = question.by_udp(server).await?;
     // A server from before EDNS (RFC 6891 section 7).
@@ -169,11 +180,11 @@ async fn ask(server: SocketAddr, name: &Name, record_type: RecordType) -> Result
         reply = Question::new(name, record_type, Extended::No).by_udp(server).await?;
     }
     match reply {
-        Reply::Whole(message) => judge(server, name, &message, record_type),
+        Reply::Whole(message) => judge(server, message, record_type),
         Reply::Truncated(part) => match question.by_tcp(server).await {
-            Ok(message) => judge(server, name, &message, record_type),
+            Ok(message) => judge(server, message, record_type),
             // Where TCP is blocked, a part of the addresses is better than a name that seems not to resolve.
-            Err(error) => part.and_then(|part| judge(server, name, &part, record_type).ok()).ok_or(error),
+            Err(error) => part.and_then(|part| judge(server, part, record_type).ok()).ok_or(error),
         },
     }
 }
@@ -269,17 +280,17 @@ fn socket_error(server: SocketAddr, error: io::Error) -> LookupError {
     if is_exhausted(&error) { LookupError::Exhausted(error) } else { LookupError::Unreachable(server, error) }
 }
 
-/// Takes every address of the wanted family from the answer section, as the incumbent does: a resolver puts the whole
-/// chain of aliases there, and only what belongs to the question.
-fn judge(server: SocketAddr, name: &Name, message: &Message, record_type: RecordType) -> Result<Found, LookupError> {
-    let records = message.answers.iter().filter(|record| record.record_type() == record_type);
-    let addresses: Vec<IpAddr> = records.filter_map(|record| record.data.ip_addr()).collect();
+/// The records of a type in the answer section, all of them, as the incumbent takes them: a resolver puts the whole chain of
+/// aliases there, and only what belongs to the question.
+pub(super) fn records(message: &Message, record_type: RecordType) -> impl Iterator<Item = &RData> {
+    message.answers.iter().filter(move |record| record.record_type() == record_type).map(|record| &record.data)
+}
+
+fn judge(server: SocketAddr, message: Message, record_type: RecordType) -> Result<Message, LookupError> {
     let head = &message.metadata;
     #[allow(clippy::wildcard_enum_match_arm)] // every code but two is a failure
     match head.response_code {
-        ResponseCode::NoError if !addresses.is_empty() => {
-            Ok(Found { addresses, lookup: Some(Box::new(beside(server, name, message))) })
-        }
+        ResponseCode::NoError if records(&message, record_type).next().is_some() => Ok(message),
         ResponseCode::NoError if message.answers.is_empty() && !head.authoritative && !head.recursion_available => {
             Err(LookupError::Lame(server))
         }

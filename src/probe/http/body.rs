@@ -40,8 +40,9 @@ impl Whole {
 }
 
 impl Meter {
-    pub(super) fn new(settings: &HttpSettings) -> Self {
-        let in_memory = needs_body(settings);
+    /// `fetched`: somebody wants all of it, rules or not.
+    pub(super) fn new(settings: &HttpSettings, fetched: bool) -> Self {
+        let in_memory = fetched || needs_body(settings);
         let unlimited = if in_memory { DEFAULT_IN_MEMORY_LIMIT } else { u64::MAX };
         Self {
             limit: settings.body_size_limit.unwrap_or(unlimited),
@@ -117,8 +118,8 @@ pub(super) enum BodyError {
 pub(super) struct Body(Decoder<Meter>);
 
 impl Body {
-    pub(super) fn new(settings: &HttpSettings) -> Self {
-        Self(Decoder::new(settings.compression, Meter::new(settings)))
+    pub(super) fn new(settings: &HttpSettings, fetched: bool) -> Self {
+        Self(Decoder::new(settings.compression, Meter::new(settings, fetched)))
     }
 
     pub(super) fn meter(&self) -> &Meter {
@@ -170,7 +171,7 @@ mod tests {
     use crate::config::http::Compression;
 
     fn decode(settings: &HttpSettings, pieces: &[&[u8]]) -> (Result<(), String>, Body) {
-        let mut body = Body::new(settings);
+        let mut body = Body::new(settings, false);
         let mut result = Ok(());
         for piece in pieces {
             result = result.and_then(|()| body.take(piece));

@@ -45,6 +45,7 @@ pub use self::client::Clients;
 pub(super) use self::evidence::remarks_on;
 use self::oauth2::{TokenSource, secret_header};
 pub(super) use self::proxy::proxy_for;
+pub use self::run::Fetched;
 use self::run::Run;
 use self::transport::{Needs, Transport};
 use super::tls::Alpn;
@@ -139,6 +140,20 @@ impl HttpProber {
     /// The names that credentials and `server_name` are for: the URL's host and the configured Host.
     fn home(&self) -> [Option<&str>; 2] {
         [self.url.host_str(), self.settings.host.as_deref().map(dress::name_of)]
+    }
+
+    /// Gets what is there, for whoever wants to read it: rules of the body are not looked at, all else is as in a run.
+    ///
+    /// # Errors
+    /// What a run would have failed with.
+    pub async fn fetch(&self, deadline: Instant) -> Result<Fetched, Failure> {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let mut run = Run::fetch(self);
+        match timeout_at(deadline, Box::pin(run.drive())).await {
+            Ok(Ok(())) => Ok(run.into_fetched()),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(run.expire(timeout)),
+        }
     }
 
     async fn observe(&self, deadline: Instant) -> Observation {

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, REFERER, TRAILER, TRANSFER_ENCODING};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, REFERER, TRAILER, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
@@ -31,6 +33,15 @@ pub(super) struct Run<'a> {
     verdict: Option<Failure>,
     body: Option<Body>,
     trace: Option<RunTrace>,
+    /// For a fetch: the answer, when it has come and is good.
+    fetched: Option<Fetched>,
+}
+
+/// What is fetched for others than the rules.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    pub content_type: Option<HeaderValue>,
+    pub body: Vec<u8>,
 }
 
 /// The next request, as redirects have changed it.
@@ -59,7 +70,18 @@ impl<'a> Run<'a> {
             verdict: None,
             body: None,
             trace: RunTrace::begin(settings.trace_context),
+            fetched: None,
         }
+    }
+
+    /// A run whose answer is wanted.
+    pub(super) fn fetch(prober: &'a HttpProber) -> Self {
+        Self { fetched: Some(Fetched::default()), ..Self::new(prober) }
+    }
+
+    /// The answer of a fetch that succeeded.
+    pub(super) fn into_fetched(self) -> Fetched {
+        self.fetched.unwrap_or_default()
     }
 
     /// Runs to the verdict.
@@ -199,7 +221,10 @@ impl<'a> Run<'a> {
             self.detail.failed_regex = Some(self.verdict.is_some());
         }
 
-        let body = self.body.insert(Body::new(settings));
+        if let Some(fetched) = &mut self.fetched {
+            fetched.content_type = response.headers().get(CONTENT_TYPE).cloned();
+        }
+        let body = self.body.insert(Body::new(settings, self.fetched.is_some()));
         let read = body.read(&mut response).await.map_err(|error| reason::body(&error, body.meter()));
         let told = Told::by(response.headers());
         // Closes the connection.
@@ -214,6 +239,10 @@ impl<'a> Run<'a> {
         // The rules take the body away, so the evidence is cut from it first.
         self.detail.body_excerpt = meter.take_excerpt();
         if let Some(whole) = meter.take_whole() {
+            if let Some(fetched) = &mut self.fetched {
+                fetched.body = whole.bytes;
+                return Ok(());
+            }
             let verdict = rules::body(settings, told, whole).await;
             if let Some(failure) = verdict.regex {
                 self.detail.failed_regex = Some(failure.reason == Reason::BodyMismatch);

@@ -16,6 +16,8 @@ use crate::support::runtime;
 enum Says {
     /// Those of the family that is asked for; none of them is NODATA.
     Addresses(Vec<IpAddr>),
+    /// SRV records: port and host.
+    Services(Vec<(u16, String)>),
     Code(u8),
     Nothing,
 }
@@ -30,6 +32,15 @@ pub(crate) fn dns() -> Zone {
 impl Zone {
     pub(crate) fn address(mut self, name: &str, address: &str) -> Self {
         self.0.insert(name.to_owned(), Says::Addresses(vec![address.parse().unwrap()]));
+        self
+    }
+
+    /// One more place at which a service is.
+    pub(crate) fn service(mut self, name: &str, host: &str, port: u16) -> Self {
+        let says = self.0.entry(name.to_owned()).or_insert_with(|| Says::Services(Vec::new()));
+        if let Says::Services(places) = says {
+            places.push((port, host.to_owned()));
+        }
         self
     }
 
@@ -72,31 +83,47 @@ impl Zone {
             position += 1 + length;
         }
         let end = position + 5;
-        let wants_v6 = query.get(position + 1..position + 3)? == [0, 28];
-        let (code, addresses) = match self.0.get(&name.join(".")) {
+        let wanted = *query.get(position + 2)?;
+        let (code, records) = match self.0.get(&name.join(".")) {
             None => (3, Vec::new()),
             Some(Says::Nothing) => return None,
             Some(Says::Code(code)) => (*code, Vec::new()),
-            Some(Says::Addresses(addresses)) => {
-                (0, addresses.iter().filter(|address| address.is_ipv6() == wants_v6).copied().collect())
-            }
+            Some(Says::Addresses(addresses)) => (0, addresses.iter().map(address_record).collect()),
+            Some(Says::Services(places)) => (0, places.iter().map(service_record).collect()),
         };
+        let records: Vec<_> = records.into_iter().filter(|(kind, _)| *kind == wanted).collect();
         let mut answer = query[..2].to_vec();
-        let count = u8::try_from(addresses.len()).unwrap();
+        let count = u8::try_from(records.len()).unwrap();
         answer.extend_from_slice(&[0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0]);
         answer.extend_from_slice(query.get(12..end)?);
-        for address in addresses {
+        for (kind, data) in records {
             // The name by a pointer to the question; IN; 60 seconds.
-            let (kind, data) = match address {
-                IpAddr::V4(address) => (1, address.octets().to_vec()),
-                IpAddr::V6(address) => (28, address.octets().to_vec()),
-            };
             answer.extend_from_slice(&[0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0]);
             answer.push(u8::try_from(data.len()).unwrap());
             answer.extend_from_slice(&data);
         }
         Some(answer)
     }
+}
+
+/// Type and data.
+fn address_record(address: &IpAddr) -> (u8, Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => (1, address.octets().to_vec()),
+        IpAddr::V6(address) => (28, address.octets().to_vec()),
+    }
+}
+
+fn service_record((port, host): &(u16, String)) -> (u8, Vec<u8>) {
+    // Priority and weight, which count for nobody here.
+    let mut data = vec![0, 1, 0, 1];
+    data.extend(port.to_be_bytes());
+    for label in host.split('.') {
+        data.push(u8::try_from(label.len()).unwrap());
+        data.extend(label.bytes());
+    }
+    data.push(0);
+    (33, data)
 }
 
 /// Answers each message by another, or not at all; the second argument is whether it came by TCP.
