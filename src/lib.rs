@@ -3,7 +3,7 @@
 //! Data flows one way, and a module imports only from modules to its left:
 //!
 //! ```text
-//! config -> observation -> probe -> discovery -> vantage -> state -> cause -> schedule -> metrics -> server -> once -> report -> convert -> notice -> app
+//! config -> observation -> probe -> discovery -> vantage -> state -> cause -> schedule -> metrics -> server -> once -> report -> convert -> notice -> status -> app
 //! ```
 //!
 //! | module | what it owns |
@@ -24,6 +24,7 @@
 //! | [`report`] | what happened, asked of Prometheus afterwards: `report` |
 //! | [`convert`] | what blackbox_exporter was asked for, as a config of ours: `convert` |
 //! | [`notice`] | the operator's words, written without an editor: `notice` |
+//! | [`status`] | a site for customers, of what Prometheus has: `status` |
 //! | [`app`] | wiring, reload, stop: the only module that sees everything |
 
 pub mod app;
@@ -41,5 +42,6 @@ pub mod report;
 pub mod schedule;
 pub mod server;
 pub mod state;
+pub mod status;
 pub mod telemetry;
 pub mod vantage;

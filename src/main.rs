@@ -10,7 +10,7 @@ use uptime_exporter::app::{self, App, logging, open_files};
 use uptime_exporter::cli::{Cli, Command, ConvertArgs};
 use uptime_exporter::server::{External, Web};
 use uptime_exporter::state::file::StateFile;
-use uptime_exporter::{convert, notice, once, report};
+use uptime_exporter::{convert, notice, once, report, status};
 
 /// Could not start, or ended unexpectedly; with `--once`: a target is not up.
 const FAILED: u8 = 1;
@@ -62,6 +62,18 @@ async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
     }
     if let Some(Command::Notice(args)) = &cli.command {
         return match notice::run(args) {
+            Ok(said) => {
+                print!("{said}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                let code = if error.is_misuse() { MISUSED } else { FAILED };
+                fail(code, &format!("{:#}", anyhow::Error::new(error)))
+            }
+        };
+    }
+    if let Some(Command::Status(args)) = &cli.command {
+        return match status::run(args, &stop).await {
             Ok(said) => {
                 print!("{said}");
                 ExitCode::SUCCESS

@@ -2,6 +2,7 @@
 
 mod args;
 mod notice;
+mod status;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use self::notice::{NoticeAction, NoticeArgs, NoticeAudience, NoticeFile, NoticeFor, NoticeWords};
+pub use self::status::StatusArgs;
 use crate::report::When;
 use crate::server::ProbeOptions;
 
@@ -114,6 +116,8 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Tell customers and colleagues of an outage: cause, what is being done, when there will be news
     Notice(NoticeArgs),
+    /// Write a static site that tells customers how the services are, from what Prometheus has
+    Status(StatusArgs),
 }
 
 const CONVERT_HELP: &str = "\

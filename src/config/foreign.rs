@@ -82,6 +82,28 @@ impl Foreign {
         if problems.is_empty() { Ok(value) } else { Err(problems.into_errors()) }
     }
 
+    /// All of it: unknown keys are problems too.
+    ///
+    /// # Errors
+    /// Every key that is not known, and every value that is not of its type.
+    pub(crate) fn strict_shape<T: DeserializeOwned + Default>(&self) -> Result<T, ConfigErrors> {
+        if matches!(self.root, Node::Null) {
+            return Ok(T::default());
+        }
+        let (mut problems, file) = Self::problems_of(&self.path, &self.text);
+        let value = shape::read(&self.root, &At::root(file), &mut problems);
+        if problems.is_empty() { Ok(value) } else { Err(problems.into_errors()) }
+    }
+
+    /// The report of what is wrong with what it says.
+    pub(crate) fn errors(&self, found: Vec<(Vec<Step>, String)>) -> ConfigErrors {
+        let (mut problems, file) = Self::problems_of(&self.path, &self.text);
+        for (steps, message) in found {
+            problems.add_path(file, KeyPath(steps), message);
+        }
+        problems.into_errors()
+    }
+
     /// The same, without the values that are not of their type.
     pub(crate) fn rough_shape<T: DeserializeOwned + Default>(&self) -> T {
         let (mut problems, file) = Self::problems_of(&self.path, &self.text);

@@ -75,6 +75,15 @@ impl Maintenance {
             .max_by_key(|current| current.end)
     }
 
+    /// The window that is on at `time`, or else the next one: from when to when.
+    pub fn current_or_next(&self, time: SystemTime) -> Option<(Timestamp, Timestamp)> {
+        if let Some(Current { start, end, .. }) = self.current(time) {
+            return Some((start, end));
+        }
+        let time = Timestamp::try_from(time).ok()?;
+        self.windows().iter().filter_map(|window| window.around(time)).min()
+    }
+
     /// How much of the time from `from` to `to` lies in a window.
     pub fn covered(&self, from: SystemTime, to: SystemTime) -> Duration {
         /// More changes than these between two runs of a target are no maintenance but a mistake; the rest of the time

@@ -500,12 +500,28 @@ pub static FAMILIES: &[Family] = &[
         source: Kept(One(kept::maintenance)),
     },
     Family {
+        name: "probe_maintenance_end_timestamp_seconds",
+        kind: Gauge,
+        help: "Unix time at which the maintenance window that is on, or else the next one, ends, in seconds.",
+        labels: &[],
+        when: "the target has a maintenance window that is on or to come",
+        source: Kept(One(kept::maintenance_end)),
+    },
+    Family {
         name: "probe_maintenance_seconds_total",
         kind: Counter,
         help: "Seconds that the target was in maintenance; they count as neither up nor down.",
         labels: &[],
         when: ALWAYS,
         source: Kept(One(kept::maintenance_seconds)),
+    },
+    Family {
+        name: "probe_maintenance_start_timestamp_seconds",
+        kind: Gauge,
+        help: "Unix time at which the maintenance window that is on, or else the next one, starts, in seconds.",
+        labels: &[],
+        when: "the target has a maintenance window that is on or to come",
+        source: Kept(One(kept::maintenance_start)),
     },
     Family {
         name: "probe_notice_info",

@@ -344,6 +344,7 @@ fn fresh(target: Arc<Target>) -> TargetSnapshot {
         recent: Recent::default(),
         notice: None,
         maintenance: None,
+        window: None,
         explained: None,
     }
 }
@@ -500,6 +501,7 @@ fn promised(mut snapshot: TargetSnapshot) -> TargetSnapshot {
     target.slo = Some(0.999);
     snapshot.target = Arc::new(target);
     snapshot.maintenance = Some(true);
+    snapshot.window = Some((now() - ms(3_600_000), now() + ms(1_800_000)));
     snapshot.totals.maintenance = ms(3_600_000);
     snapshot
 }

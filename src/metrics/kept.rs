@@ -67,6 +67,14 @@ pub(super) fn maintenance(target: &TargetSnapshot) -> Option<f64> {
     target.maintenance.map(|on| f64::from(u8::from(on)))
 }
 
+pub(super) fn maintenance_start(target: &TargetSnapshot) -> Option<f64> {
+    target.window.map(|(start, _)| unix_seconds(start))
+}
+
+pub(super) fn maintenance_end(target: &TargetSnapshot) -> Option<f64> {
+    target.window.map(|(_, end)| unix_seconds(end))
+}
+
 pub(super) fn diagnosis_info(target: &TargetSnapshot, lines: &mut Lines<'_>) {
     if let Some(diagnosis) = &target.diagnosis {
         lines.sample(&[("finding", diagnosis.finding.as_label())], 1.0);

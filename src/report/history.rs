@@ -11,7 +11,7 @@ use super::watch::{Watch, Watcher};
 use super::{Moment, Vantage};
 
 /// What lies so close to the time of the report is read too, so that outages at its edges are told from all their scrapes.
-pub(super) const MARGIN: f64 = 900.0;
+pub(crate) const MARGIN: f64 = 900.0;
 /// An outage that was going on before is followed back for so long.
 const BACK: f64 = 92.0 * 86_400.0;
 /// Samples in one answer. Prometheus refuses 50 million unless it is told otherwise.
@@ -26,18 +26,18 @@ const SHORTEST_PIECE: f64 = 300.0;
 
 /// What is known of one target.
 #[derive(Debug, Default)]
-pub(super) struct History {
-    pub(super) display_name: Option<String>,
-    pub(super) slo: Option<f64>,
-    pub(super) watches: Vec<Watch>,
+pub(crate) struct History {
+    pub(crate) display_name: Option<String>,
+    pub(crate) slo: Option<f64>,
+    pub(crate) watches: Vec<Watch>,
 }
 
 /// The time of the report, and how far there can be samples.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Range {
-    pub(super) from: Moment,
-    pub(super) to: Moment,
-    pub(super) now: Moment,
+pub(crate) struct Range {
+    pub(crate) from: Moment,
+    pub(crate) to: Moment,
+    pub(crate) now: Moment,
 }
 
 impl Range {
@@ -46,11 +46,11 @@ impl Range {
     }
 
     /// The last moment that is read.
-    pub(super) fn until(self) -> Moment {
+    pub(crate) fn until(self) -> Moment {
         self.to.plus(MARGIN).min(self.now)
     }
 
-    pub(super) fn window(self) -> (f64, f64) {
+    pub(crate) fn window(self) -> (f64, f64) {
         (self.from.seconds(), self.to.seconds())
     }
 }
@@ -63,7 +63,7 @@ struct Batch {
 }
 
 /// Every target that there was, or the one that is wanted.
-pub(super) async fn read(
+pub(crate) async fn read(
     prometheus: &Prometheus,
     wanted: Option<&str>,
     range: Range,

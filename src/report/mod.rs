@@ -7,19 +7,19 @@
 //! how long a time the report covers.
 
 mod causes;
-mod history;
+pub(crate) mod history;
 mod incidents;
 mod json;
 mod markdown;
-mod prometheus;
-mod scrapes;
-mod spans;
+pub(crate) mod prometheus;
+pub(crate) mod scrapes;
+pub(crate) mod spans;
 #[cfg(test)]
 mod tests;
-mod time;
-mod timeline;
+pub(crate) mod time;
+pub(crate) mod timeline;
 mod totals;
-mod watch;
+pub(crate) mod watch;
 
 pub use self::prometheus::QueryError;
 pub use self::time::{Moment, MomentError, When};
@@ -35,7 +35,7 @@ use crate::cli::{ReportArgs, ReportFormat};
 
 /// Who watches: every label of a series but the target's own and the name. Region first, for people.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Vantage {
+pub(crate) struct Vantage {
     shown: String,
     labels: Vec<(String, String)>,
 }
@@ -172,7 +172,7 @@ impl Vantage {
     /// Labels that say something of the target, or of a value, and not of who watches.
     const OTHERS: [&'static str; 8] = ["__name__", "target", "reason", "result", "by", "parent", "kind", "value"];
 
-    fn of(series: &Series) -> Self {
+    pub(crate) fn of(series: &Series) -> Self {
         let target = series.label("target").unwrap_or_default();
         let labels: Vec<(String, String)> = series
             .labels
@@ -187,7 +187,7 @@ impl Vantage {
     }
 
     /// Its region; without one, the exporter. As in the recording rules.
-    fn place(&self) -> &str {
+    pub(crate) fn place(&self) -> &str {
         let find = |name: &str| self.labels.iter().find(|(known, value)| known == name && !value.is_empty());
         find("region").or_else(|| find("exporter")).map_or("", |(_, value)| value)
     }

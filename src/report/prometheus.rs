@@ -39,47 +39,47 @@ pub enum QueryError {
 
 impl QueryError {
     /// The server would answer a smaller question.
-    pub(super) fn is_too_much(&self) -> bool {
+    pub(crate) fn is_too_much(&self) -> bool {
         matches!(self, Self::Refused { text, .. }
             if ["too many samples", "exceed", "too long", "limit"].iter().any(|part| text.contains(part)))
     }
 }
 
-pub(super) struct Prometheus {
+pub(crate) struct Prometheus {
     client: reqwest::Client,
     base: Url,
     headers: HeaderMap,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Series {
-    pub(super) labels: BTreeMap<String, String>,
+pub(crate) struct Series {
+    pub(crate) labels: BTreeMap<String, String>,
     /// In order of time.
-    pub(super) samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// Unix seconds, and what was there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Sample {
-    pub(super) time: f64,
-    pub(super) value: f64,
+pub(crate) struct Sample {
+    pub(crate) time: f64,
+    pub(crate) value: f64,
 }
 
 impl Series {
-    pub(super) fn label(&self, name: &str) -> Option<&str> {
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str)
     }
 }
 
 /// A label value in a matcher.
-pub(super) fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
 impl Prometheus {
     /// # Errors
     /// What is given is no URL, or no header.
-    pub(super) fn new(url: &str, headers: &[String]) -> Result<Self, QueryError> {
+    pub(crate) fn new(url: &str, headers: &[String]) -> Result<Self, QueryError> {
         let mut base = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -103,13 +103,22 @@ impl Prometheus {
     }
 
     /// `expr` at one moment: a vector, or with a range selector every sample of it.
-    pub(super) async fn instant(&self, expr: &str, at: Moment) -> Result<Vec<Series>, QueryError> {
+    pub(crate) async fn instant(&self, expr: &str, at: Moment) -> Result<Vec<Series>, QueryError> {
         let fields = [("query", expr), ("time", &at.seconds().to_string())];
         self.ask("api/v1/query", &fields, |text| serde_json::from_str::<Answer<Data>>(text)).await.map(Data::series)
     }
 
+    /// `expr` every `step` seconds.
+    pub(crate) async fn range(&self, expr: &str, from: f64, to: f64, step: f64) -> Result<Vec<Series>, QueryError> {
+        let (start, end, step) = (from.to_string(), to.to_string(), step.to_string());
+        // VictoriaMetrics moves the times unless it is told not to; others do not know the last one.
+        let fields = [("query", expr), ("start", &start), ("end", &end), ("step", &step), ("nocache", "1")];
+        let parse = |text: &str| serde_json::from_str::<Answer<Data>>(text);
+        self.ask("api/v1/query_range", &fields, parse).await.map(Data::series)
+    }
+
     /// The label sets of a selector that there were between two moments, or near them.
-    pub(super) async fn label_sets(
+    pub(crate) async fn label_sets(
         &self,
         selector: &str,
         from: Moment,

@@ -10,7 +10,7 @@ use crate::observation::Reason;
 
 /// The counters that are added up, by their place in [`Scrape::counters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counter {
+pub(crate) enum Counter {
     Up,
     Down,
     Unknown,
@@ -20,15 +20,15 @@ pub(super) enum Counter {
     Outages,
 }
 
-pub(super) const COUNTERS: usize = 7;
+pub(crate) const COUNTERS: usize = 7;
 
 /// One value for each [`Counter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Gains([f64; COUNTERS]);
+pub(crate) struct Gains([f64; COUNTERS]);
 
 /// What explains an outage, by the exporter's word.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// A target that this one depends on.
     Parent(String),
     /// A fact that failing targets share.
@@ -36,21 +36,21 @@ pub(super) enum Cause {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Scrape {
-    pub(super) time: f64,
+pub(crate) struct Scrape {
+    pub(crate) time: f64,
     /// `probe_up`.
-    pub(super) verdict: Option<bool>,
+    pub(crate) verdict: Option<bool>,
     /// `probe_outage_start_timestamp_seconds`.
-    pub(super) start: Option<f64>,
+    pub(crate) start: Option<f64>,
     /// `probe_maintenance`.
-    pub(super) maintenance: bool,
-    pub(super) counters: [Option<f64>; COUNTERS],
-    pub(super) reason: Option<Arc<str>>,
-    pub(super) causes: Vec<Arc<Cause>>,
+    pub(crate) maintenance: bool,
+    pub(crate) counters: [Option<f64>; COUNTERS],
+    pub(crate) reason: Option<Arc<str>>,
+    pub(crate) causes: Vec<Arc<Cause>>,
 }
 
 /// The families that a [`Scrape`] is made of, as a regular expression.
-pub(super) const FAMILIES: &str = "probe_up|probe_outage_start_timestamp_seconds|probe_maintenance|\
+pub(crate) const FAMILIES: &str = "probe_up|probe_outage_start_timestamp_seconds|probe_maintenance|\
      probe_(up|down|unknown|maintenance)_seconds_total|probe_runs_total|probe_outages_total|\
      probe_failure_info|probe_explained_info|probe_shared_cause_info";
 
@@ -63,19 +63,19 @@ impl std::ops::Index<Counter> for Gains {
 }
 
 impl Gains {
-    pub(super) fn add(&mut self, other: &Self, share: f64) {
+    pub(crate) fn add(&mut self, other: &Self, share: f64) {
         for (sum, gain) in self.0.iter_mut().zip(other.0) {
             *sum += gain * share;
         }
     }
 
     /// Seconds on all clocks.
-    pub(super) fn clocks(&self) -> f64 {
+    pub(crate) fn clocks(&self) -> f64 {
         self[Counter::Up] + self[Counter::Down] + self[Counter::Unknown] + self[Counter::Maintenance]
     }
 
     /// What the counters gained, and whether they go on from before. One that fell began anew from zero.
-    pub(super) fn between(before: &Scrape, after: &Scrape) -> (Self, bool) {
+    pub(crate) fn between(before: &Scrape, after: &Scrape) -> (Self, bool) {
         let mut gains = Self::default();
         let mut continuous = before.counters[Counter::Up as usize].is_some();
         for (gain, (before, after)) in gains.0.iter_mut().zip(before.counters.iter().zip(&after.counters)) {
@@ -95,7 +95,7 @@ impl Gains {
     }
 
     /// What the counters of a new target or exporter have.
-    pub(super) fn from_zero(first: &Scrape) -> Self {
+    pub(crate) fn from_zero(first: &Scrape) -> Self {
         Self(first.counters.map(Option::unwrap_or_default))
     }
 }
@@ -110,7 +110,7 @@ impl fmt::Display for Cause {
 }
 
 /// Scrapes in order of time, by target and vantage.
-pub(super) fn assemble(answer: Vec<Series>) -> BTreeMap<(String, Vantage), Vec<Scrape>> {
+pub(crate) fn assemble(answer: Vec<Series>) -> BTreeMap<(String, Vantage), Vec<Scrape>> {
     let mut all: BTreeMap<(String, Vantage), HashMap<u64, Scrape>> = BTreeMap::new();
     for series in answer {
         let (Some(name), Some(target)) = (series.label("__name__"), series.label("target")) else { continue };

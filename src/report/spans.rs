@@ -2,19 +2,19 @@
 
 /// Half-open stretches in order, none touching another. Unix seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Spans(Vec<(f64, f64)>);
+pub(crate) struct Spans(Vec<(f64, f64)>);
 
 impl Spans {
-    pub(super) fn iter(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         self.0.iter().copied()
     }
 
-    pub(super) fn first(&self) -> Option<f64> {
+    pub(crate) fn first(&self) -> Option<f64> {
         self.0.first().map(|(from, _)| *from)
     }
 
     /// Adds a stretch. What begins before others end is joined with them.
-    pub(super) fn add(&mut self, from: f64, to: f64) {
+    pub(crate) fn add(&mut self, from: f64, to: f64) {
         if to <= from {
             return;
         }
@@ -28,13 +28,13 @@ impl Spans {
         self.0.insert(first, (from, to));
     }
 
-    pub(super) fn overlaps(&self, from: f64, to: f64) -> bool {
+    pub(crate) fn overlaps(&self, from: f64, to: f64) -> bool {
         self.0.iter().any(|(start, end)| *start < to && *end > from)
     }
 }
 
 /// How many seconds two stretches share.
-pub(super) fn overlap(one: (f64, f64), other: (f64, f64)) -> f64 {
+pub(crate) fn overlap(one: (f64, f64), other: (f64, f64)) -> f64 {
     (one.1.min(other.1) - one.0.max(other.0)).max(0.0)
 }
 

@@ -98,7 +98,7 @@ impl FromStr for When {
 }
 
 /// A length of time for people: `42 s`, `3 min 5 s`, `2 h 0 min`, `1 d 3 h`.
-pub(super) fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not below zero; saturates")]
     let whole = seconds.max(0.0).round() as u64;
     let (days, hours, minutes, rest) = (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60);

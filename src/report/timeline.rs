@@ -12,32 +12,32 @@ use super::watch::Watch;
 const EXPECTED: f64 = 3_600.0;
 
 #[derive(Debug)]
-pub(super) struct Timeline {
+pub(crate) struct Timeline {
     /// In order, each beginning where the one before ended.
-    pub(super) stretches: Vec<Stretch>,
+    pub(crate) stretches: Vec<Stretch>,
     /// Names of the places.
-    pub(super) places: Vec<String>,
+    pub(crate) places: Vec<String>,
 }
 
 /// A time in which nothing changed.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stretch {
-    pub(super) from: f64,
-    pub(super) to: f64,
+pub(crate) struct Stretch {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
     /// Places that are down, by number.
-    pub(super) down: Vec<usize>,
+    pub(crate) down: Vec<usize>,
     /// Vantages of those places that see it down, by number.
-    pub(super) seen_by: Vec<usize>,
-    pub(super) places: usize,
+    pub(crate) seen_by: Vec<usize>,
+    pub(crate) places: usize,
     expected: usize,
     votes: usize,
     votes_down: usize,
-    pub(super) maintenance: bool,
+    pub(crate) maintenance: bool,
 }
 
 /// How widely the target is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// Too few places report to say.
     Unknown,
     SingleRegion,
@@ -46,7 +46,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::SingleRegion => "single-region",
@@ -57,20 +57,20 @@ impl Scope {
 }
 
 impl Stretch {
-    pub(super) fn is_down(&self) -> bool {
+    pub(crate) fn is_down(&self) -> bool {
         !self.down.is_empty()
     }
 
-    pub(super) fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.votes > 0
     }
 
     /// Every vantage that has a word sees it down.
-    pub(super) fn is_down_everywhere(&self) -> bool {
+    pub(crate) fn is_down_everywhere(&self) -> bool {
         self.votes > 0 && self.votes_down == self.votes
     }
 
-    pub(super) fn scope(&self) -> Option<Scope> {
+    pub(crate) fn scope(&self) -> Option<Scope> {
         Some(match self.down.len() {
             0 => return None,
             _ if self.too_few() => Scope::Unknown,
@@ -81,7 +81,7 @@ impl Stretch {
     }
 
     /// `target:up:bool`: what objectives count. `None` while too few report, and in maintenance.
-    pub(super) fn verdict(&self) -> Option<bool> {
+    pub(crate) fn verdict(&self) -> Option<bool> {
         let down = self.down.len();
         (!self.maintenance && self.places > 0 && !self.too_few())
             .then_some(2 * down < self.places || (down < 2 && self.places > 1))
@@ -102,7 +102,7 @@ enum Change {
 }
 
 /// Judges the time up to `until`.
-pub(super) fn evaluate(watches: &[Watch], until: f64) -> Timeline {
+pub(crate) fn evaluate(watches: &[Watch], until: f64) -> Timeline {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for watch in watches {
         numbers.entry(watch.vantage.place()).or_default();
@@ -180,7 +180,7 @@ pub(super) fn evaluate(watches: &[Watch], until: f64) -> Timeline {
 
 /// Outages that no scrape saw are moved, within what is known of their place, to where others saw the target down: it is
 /// likelier that several vantages saw one outage than that each saw one of its own.
-pub(super) fn align(watches: &mut [Watch]) {
+pub(crate) fn align(watches: &mut [Watch]) {
     /// From when to when each of them may have been.
     type Range = (f64, f64);
     let mut hidden: Vec<(Range, usize, usize)> = Vec::new();

@@ -12,7 +12,7 @@ use super::scrapes::{Cause, Counter, Gains, Scrape};
 use super::spans::{Spans, overlap};
 
 /// For so long a series is there without a sample, as in Prometheus.
-pub(super) const SILENCE: f64 = 300.0;
+pub(crate) const SILENCE: f64 = 300.0;
 /// What was down when its vantage fell silent goes on for so long.
 const HELD: f64 = 600.0;
 /// So far from each other are first scrapes of vantages that were there before, at most.
@@ -21,57 +21,57 @@ const ALONG: f64 = 60.0;
 const SLACK: f64 = 5.0;
 
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
-    pub(super) vantage: Vantage,
+pub(crate) struct Watch {
+    pub(crate) vantage: Vantage,
     /// When it had a verdict, up or down.
-    pub(super) known: Spans,
-    pub(super) maintenance: Spans,
+    pub(crate) known: Spans,
+    pub(crate) maintenance: Spans,
     /// In order, none overlapping another.
-    pub(super) outages: Vec<Outage>,
+    pub(crate) outages: Vec<Outage>,
     /// Within the time of the report.
-    pub(super) gains: Gains,
-    pub(super) causes: BTreeMap<Arc<Cause>, Spans>,
+    pub(crate) gains: Gains,
+    pub(crate) causes: BTreeMap<Arc<Cause>, Spans>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Outage {
-    pub(super) start: Edge,
+pub(crate) struct Outage {
+    pub(crate) start: Edge,
     /// `None`: not over yet.
-    pub(super) end: Option<Edge>,
+    pub(crate) end: Option<Edge>,
     /// When Prometheus first had it.
-    pub(super) seen: f64,
+    pub(crate) seen: f64,
     /// The commonest of its scrapes; `None` when no scrape had one.
-    pub(super) reason: Option<Arc<str>>,
+    pub(crate) reason: Option<Arc<str>>,
     /// Its length is known to so many seconds, by the clocks: the time between two runs.
-    pub(super) tolerance: f64,
+    pub(crate) tolerance: f64,
     /// How many the counters know in this time; more than one when scrapes do not tell them apart.
-    pub(super) counted: u32,
+    pub(crate) counted: u32,
     /// No scrape saw it: within which time its runs were.
-    pub(super) within: Option<(f64, f64)>,
+    pub(crate) within: Option<(f64, f64)>,
 }
 
 /// A moment as it was seen, and between which ones the target changed: runs have time between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Edge {
-    pub(super) at: f64,
-    pub(super) earliest: f64,
-    pub(super) latest: f64,
+pub(crate) struct Edge {
+    pub(crate) at: f64,
+    pub(crate) earliest: f64,
+    pub(crate) latest: f64,
 }
 
 impl Outage {
-    pub(super) fn until(&self, end: f64) -> f64 {
+    pub(crate) fn until(&self, end: f64) -> f64 {
         self.end.map_or(end, |edge| edge.at)
     }
 
     /// Whether it went on at some time between these.
-    pub(super) fn overlaps(&self, from: f64, to: f64) -> bool {
+    pub(crate) fn overlaps(&self, from: f64, to: f64) -> bool {
         self.start.at < to && self.until(f64::MAX) > from
     }
 }
 
 /// Takes scrapes in order of time.
-#[derive(Debug)]
-pub(super) struct Watcher {
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher {
     watch: Watch,
     /// The time of the report.
     window: (f64, f64),
@@ -86,7 +86,7 @@ pub(super) struct Watcher {
 }
 
 /// An outage that has not ended yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     start: Edge,
     seen: f64,
@@ -111,7 +111,7 @@ struct Open {
 }
 
 impl Watcher {
-    pub(super) fn new(vantage: Vantage, window: (f64, f64)) -> Self {
+    pub(crate) fn new(vantage: Vantage, window: (f64, f64)) -> Self {
         let watch = Watch {
             vantage,
             known: Spans::default(),
@@ -123,11 +123,11 @@ impl Watcher {
         Self { watch, window, interval: 0.0, before: None, open: None, owed: 0.0, settled: false }
     }
 
-    pub(super) fn set_interval(&mut self, seconds: f64) {
+    pub(crate) fn set_interval(&mut self, seconds: f64) {
         self.interval = seconds.max(0.0);
     }
 
-    pub(super) fn push(&mut self, scrape: Scrape) {
+    pub(crate) fn push(&mut self, scrape: Scrape) {
         match self.before.take() {
             // Pieces of a long time share their border.
             Some(before) if scrape.time <= before.time => {
@@ -141,7 +141,7 @@ impl Watcher {
     }
 
     /// `until` is the end of what was asked for.
-    pub(super) fn finish(mut self, until: f64) -> Watch {
+    pub(crate) fn finish(mut self, until: f64) -> Watch {
         if let Some(last) = &self.before
             && until - last.time <= SILENCE
             && last.verdict.is_some()

@@ -122,6 +122,8 @@ pub struct TargetSnapshot {
     pub notice: Option<Arc<Notice>>,
     /// Whether a maintenance window is on; `None` for a target that has none.
     pub maintenance: Option<bool>,
+    /// From when to when: the window that is on, or the next one.
+    pub window: Option<(SystemTime, SystemTime)>,
     /// What it stands behind, when that is why it fails. Written by `cause`.
     pub explained: Option<Explained>,
 }

@@ -532,6 +532,8 @@ fn the_time_in_a_window_is_maintenance_to_the_second_whatever_runs_say() {
         bench.run(second, up());
     }
     assert_eq!(bench.at(12).maintenance, Some(false));
+    let (start, end) = bench.at(12).window.unwrap();
+    assert!(start < end, "the next one is known before it begins");
     for second in [20, 30, 40] {
         bench.run(second, down(REFUSED));
         assert_eq!(bench.at(second).maintenance, Some(true));

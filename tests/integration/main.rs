@@ -30,6 +30,7 @@ mod report;
 mod restart;
 mod scraped;
 mod start;
+mod status;
 mod stop;
 mod support;
 mod traces;

@@ -420,6 +420,7 @@ impl TargetState {
             recent: inner.recent.clone(),
             notice: inner.notice.clone(),
             maintenance: inner.in_maintenance(&self.target, now),
+            window: inner.window(&self.target, now),
             explained: None,
         }
     }
@@ -440,6 +441,11 @@ impl Inner {
     fn in_maintenance(&self, target: &Target, now: Instant) -> Option<bool> {
         let windows = &target.maintenance;
         (!windows.is_empty()).then(|| windows.current(self.clock.wall(now)).is_some())
+    }
+
+    fn window(&self, target: &Target, now: Instant) -> Option<(SystemTime, SystemTime)> {
+        let (start, end) = target.maintenance.current_or_next(self.clock.wall(now))?;
+        Some((start.into(), end.into()))
     }
 
     /// The last run failed, and says something about the target.
