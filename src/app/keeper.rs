@@ -14,8 +14,12 @@ use crate::state::file::{Found, StateFile, StateFileError};
 use crate::state::{Saved, State};
 use crate::telemetry::StateFileTelemetry;
 
-/// When many targets turn at once, they are written at once.
-const GATHER: Duration = Duration::from_secs(1);
+/// When many targets turn at once, they are written at once: what turns within so many times the duration of the last write
+/// waits for the next one.
+const GATHER: u32 = 10;
+/// As little and as much that is at the least and at the most.
+const LEAST_GATHERED: Duration = Duration::from_millis(50);
+const MOST_GATHERED: Duration = Duration::from_secs(1);
 
 /// The state file of a running app.
 #[derive(Clone)]
@@ -90,14 +94,15 @@ impl Keeper {
         Ok(self.earlier.clone())
     }
 
-    /// Writes now and then, and soon after a verdict has changed.
+    /// Writes now and then, and as soon as a verdict has changed: a process that is killed now has to remember it.
     pub(super) async fn keep(self, state: State, turned: Arc<Notify>) -> Infallible {
         loop {
             // At once too: from here on the file of the process before does not say any more that it stopped in order.
+            let began = Instant::now();
             self.write(&state, false).await;
-            if timeout(self.interval, turned.notified()).await.is_ok() {
-                sleep(GATHER).await;
-            }
+            let gather = gathered(began.elapsed());
+            sleep(gather).await;
+            let _ = timeout(self.interval.saturating_sub(gather), turned.notified()).await;
         }
     }
 
@@ -134,5 +139,23 @@ impl Keeper {
                 }
             }
         }
+    }
+}
+
+/// How long after a write that took `took` the next one begins at the earliest.
+fn gathered(took: Duration) -> Duration {
+    took.saturating_mul(GATHER).clamp(LEAST_GATHERED, MOST_GATHERED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_are_written_soon_again_and_large_ones_within_a_second() {
+        for (took, expected) in [(0, 50), (5, 50), (20, 200), (100, 1000), (700, 1000)] {
+            assert_eq!(gathered(Duration::from_millis(took)), Duration::from_millis(expected), "{took} ms");
+        }
+        assert_eq!(gathered(Duration::MAX), MOST_GATHERED);
     }
 }

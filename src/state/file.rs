@@ -114,10 +114,16 @@ impl StateFile {
 
     fn replace(&self, text: &[u8]) -> io::Result<()> {
         let new = self.beside("new");
-        let mut file = create(&new)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
+        let put = || {
+            let mut file = create(&new)?;
+            file.write_all(text)?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)
+        };
+        put().inspect_err(|_| {
+            // A part of it would keep a full disk full. Where it cannot be taken away, the next write takes its place.
+            let _ = fs::remove_file(&new);
+        })?;
         // So that the new name is there after a power cut too.
         File::open(parent(&self.path))?.sync_all()
     }
@@ -301,6 +307,17 @@ mod tests {
         let error = file.read().unwrap_err().to_string();
         assert!(error.contains("nowhere/state") && error.contains("cannot write beside it"), "{error}");
         assert!(file.write(&[], at(1), false).is_err());
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_beside_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::new(dir.path().join("state"));
+        // What cannot be replaced by a file: everything but the last step is done.
+        fs::create_dir_all(file.path().join("folder")).unwrap();
+        assert!(file.write(&saved(), at(7), false).is_err());
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["state"]);
     }
 
     proptest! {
