@@ -63,7 +63,8 @@ pub struct Resolver {
 
 /// The system's files as they were when last looked at.
 struct Current {
-    names: Arc<Names>,
+    /// `None` when they could not be read yet.
+    names: Option<Arc<Names>>,
     stamps: system::Stamps,
     looked: Instant,
 }
@@ -91,7 +92,7 @@ impl Resolvers {
 impl Resolver {
     fn new(servers: DnsServers, files: Files) -> Self {
         let stamps = files.stamps();
-        let names = Arc::new(files.read(&servers));
+        let names = files.read(&servers).ok().map(Arc::new);
         let current = Mutex::new(Current { names, stamps, looked: Instant::now() });
         Self { servers, files, current }
     }
@@ -115,7 +116,10 @@ impl Resolver {
             return admitted(host, choose(host, Found::local(&[literal.to_canonical()]), Duration::ZERO, ip));
         }
         let started = Instant::now();
-        let found = lookup(&self.names(), host, ip).await;
+        let found = match self.names() {
+            Some(names) => lookup(&names, host, ip).await,
+            None => Err((unread(host), None)),
+        };
         let elapsed = started.elapsed();
         match found {
             Ok(found) => admitted(host, choose(host, found, elapsed, ip)),
@@ -151,26 +155,35 @@ impl Resolver {
 
     /// The servers that it asks, in their order.
     pub fn servers(&self) -> Vec<SocketAddr> {
-        self.names().stub.servers().to_vec()
+        self.names().map_or_else(Vec::new, |names| names.stub.servers().to_vec())
     }
 
     /// The failure of a run whose time ran out while `host` was looked up.
     pub fn silence(&self, host: &str) -> Failure {
-        silence(&self.names(), host)
+        self.names().map_or_else(|| unread(host), |names| silence(&names, host))
     }
 
-    fn names(&self) -> Arc<Names> {
+    fn names(&self) -> Option<Arc<Names>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.looked.elapsed() >= FRESHNESS {
+        if current.names.is_none() || current.looked.elapsed() >= FRESHNESS {
             current.looked = Instant::now();
             let stamps = self.files.stamps();
-            if stamps != current.stamps {
+            // While they cannot be read, what they said before stands, and they are looked at again.
+            if (current.names.is_none() || stamps != current.stamps)
+                && let Ok(names) = self.files.read(&self.servers)
+            {
                 current.stamps = stamps;
-                current.names = Arc::new(self.files.read(&self.servers));
+                current.names = Some(Arc::new(names));
             }
         }
-        Arc::clone(&current.names)
+        current.names.clone()
     }
+}
+
+fn unread(host: &str) -> Failure {
+    let sentence =
+        format!("the exporter cannot ask for {host}: it has no descriptors left to read the system's files on names");
+    Failure::new(Reason::Internal, sentence)
 }
 
 /// Where to connect: the address that was chosen for `host`, with the zone that `host` has.

@@ -3,10 +3,10 @@
 //! They are read anew when they change (a VPN, a DHCP lease, an orchestrator), as libc and the incumbent do.
 
 use std::collections::HashMap;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use std::{fs, io};
 
 use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::ProtoError;
@@ -17,11 +17,14 @@ use tracing::warn;
 use super::stub::Stub;
 use crate::config::DnsServers;
 use crate::config::zoned::{socket_address, split_zone};
+use crate::probe::tls::is_exhausted;
 
 /// Where the system keeps them.
 pub(super) struct Files {
     pub(super) resolv_conf: PathBuf,
     pub(super) hosts: PathBuf,
+    /// How they are read.
+    pub(super) content: fn(&Path) -> io::Result<Vec<u8>>,
 }
 
 /// Time of change and length of each file; `None` when it is not there.
@@ -44,7 +47,11 @@ pub(super) struct Candidate {
 
 impl Default for Files {
     fn default() -> Self {
-        Self { resolv_conf: PathBuf::from("/etc/resolv.conf"), hosts: PathBuf::from("/etc/hosts") }
+        Self {
+            resolv_conf: PathBuf::from("/etc/resolv.conf"),
+            hosts: PathBuf::from("/etc/hosts"),
+            content: |path| fs::read(path),
+        }
     }
 }
 
@@ -58,14 +65,17 @@ impl Files {
     }
 
     /// Servers from the config take the place of resolv.conf whole: no search list, names as they stand.
-    pub(super) fn read(&self, servers: &DnsServers) -> Names {
-        let hosts = Hosts::parse(&fs::read(&self.hosts).unwrap_or_default());
-        match servers {
+    ///
+    /// # Errors
+    /// When the exporter has nothing left to open a file with, which says nothing about what is in it.
+    pub(super) fn read(&self, servers: &DnsServers) -> io::Result<Names> {
+        let hosts = Hosts::parse(&self.content_of(&self.hosts)?);
+        Ok(match servers {
             DnsServers::Servers(servers) => {
                 Names { hosts, stub: Stub::new(servers.clone()), search: Vec::new(), ndots: 1 }
             }
             DnsServers::System => {
-                let text = fs::read(&self.resolv_conf).unwrap_or_default();
+                let text = self.content_of(&self.resolv_conf)?;
                 let (text, zones) = without_zones(&text);
                 let (config, options) = parse(text.as_bytes());
                 let search = if config.search.is_empty() { config.domain.into_iter().collect() } else { config.search };
@@ -74,6 +84,14 @@ impl Files {
                 let servers = servers.map(|server| with_zone(server.ip, &zones)).collect();
                 Names { hosts, stub: Stub::new(servers), search, ndots: options.ndots }
             }
+        })
+    }
+
+    /// A file that is not there, or not for us, is empty, as to libc.
+    fn content_of(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match (self.content)(path) {
+            Err(error) if is_exhausted(&error) => Err(error),
+            content => Ok(content.unwrap_or_default()),
         }
     }
 }
@@ -181,9 +199,13 @@ mod tests {
 
     fn names(resolv_conf: &str) -> Names {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files { resolv_conf: folder.path().join("resolv.conf"), hosts: folder.path().join("hosts") };
+        let files = Files {
+            resolv_conf: folder.path().join("resolv.conf"),
+            hosts: folder.path().join("hosts"),
+            ..Files::default()
+        };
         fs::write(&files.resolv_conf, resolv_conf).unwrap();
-        files.read(&DnsServers::System)
+        files.read(&DnsServers::System).unwrap()
     }
 
     fn candidates(resolv_conf: &str, host: &str) -> Vec<String> {
@@ -224,8 +246,8 @@ mod tests {
             assert_eq!(names.stub.servers(), ["127.0.0.1:53".parse().unwrap()], "{text:?}");
         }
         assert_eq!(candidates("search a.test\n", "db"), ["db.a.test.", "db."], "what else the file says holds");
-        let missing = Files { resolv_conf: "/nonexistent".into(), hosts: "/nonexistent".into() };
-        assert_eq!(missing.read(&DnsServers::System).stub.servers().len(), 1);
+        let missing = Files { resolv_conf: "/nonexistent".into(), hosts: "/nonexistent".into(), ..Files::default() };
+        assert_eq!(missing.read(&DnsServers::System).unwrap().stub.servers().len(), 1);
         assert_eq!(missing.stamps(), [None, None]);
     }
 
@@ -240,7 +262,7 @@ mod tests {
     #[test]
     fn configured_servers_take_the_place_of_resolv_conf() {
         let server = "192.0.2.1:5353".parse().unwrap();
-        let names = Files::default().read(&DnsServers::Servers(vec![server]));
+        let names = Files::default().read(&DnsServers::Servers(vec![server])).unwrap();
         assert_eq!(names.stub.servers(), [server]);
         assert_eq!(names.candidates("db").unwrap().len(), 1);
     }

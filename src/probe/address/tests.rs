@@ -20,7 +20,7 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
 
 /// A resolver that knows nothing but these servers.
 fn asking(servers: &[SocketAddr]) -> Resolver {
-    let files = Files { resolv_conf: "/nonexistent".into(), hosts: "/nonexistent".into() };
+    let files = Files { resolv_conf: "/nonexistent".into(), hosts: "/nonexistent".into(), ..Files::default() };
     Resolver::new(DnsServers::Servers(servers.to_vec()), files)
 }
 
@@ -215,7 +215,7 @@ async fn the_hosts_file_comes_first_and_is_read_again_when_it_changes() {
     let folder = tempfile::tempdir().unwrap();
     let hosts = folder.path().join("hosts");
     std::fs::write(&hosts, "192.0.2.9 shop.test\n").unwrap();
-    let files = Files { resolv_conf: "/nonexistent".into(), hosts: hosts.clone() };
+    let files = Files { resolv_conf: "/nonexistent".into(), hosts: hosts.clone(), ..Files::default() };
     let resolver = Resolver::new(DnsServers::Servers(vec![closed_port().await]), files);
     let first = resolver.resolve("shop.test", V4).await.unwrap();
     assert_eq!(first.chosen, Some("192.0.2.9".parse().unwrap()));
@@ -227,18 +227,54 @@ async fn the_hosts_file_comes_first_and_is_read_again_when_it_changes() {
 }
 
 #[tokio::test]
+async fn an_exporter_that_is_out_of_files_keeps_the_names_that_it_knows() {
+    thread_local!(static EXHAUSTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+    const EMFILE: i32 = 24;
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    std::fs::write(&hosts, "192.0.2.9 shop.test\n").unwrap();
+    let files = || Files {
+        resolv_conf: "/nonexistent".into(),
+        hosts: hosts.clone(),
+        content: |path| {
+            if EXHAUSTED.get() { Err(std::io::Error::from_raw_os_error(EMFILE)) } else { std::fs::read(path) }
+        },
+    };
+    let servers = DnsServers::Servers(vec![closed_port().await]);
+    let chosen = async |resolver: &Resolver| {
+        let answer = resolver.resolve("shop.test", V4).await;
+        answer.map(|found| found.chosen.unwrap().to_string()).map_err(|error| error.failure.reason)
+    };
+    let resolver = Resolver::new(servers.clone(), files());
+    tokio::time::pause();
+
+    EXHAUSTED.set(true);
+    std::fs::write(&hosts, "192.0.2.10 shop.test other.test\n").unwrap();
+    tokio::time::advance(FRESHNESS).await;
+    assert_eq!(chosen(&resolver).await, Ok("192.0.2.9".to_owned()));
+    let new = Resolver::new(servers, files());
+    assert_eq!(chosen(&new).await, Err(Reason::Internal));
+    assert_eq!(new.silence("shop.test").reason, Reason::Internal);
+
+    EXHAUSTED.set(false);
+    tokio::time::advance(FRESHNESS).await;
+    assert_eq!(chosen(&resolver).await, Ok("192.0.2.10".to_owned()));
+    assert_eq!(chosen(&new).await, Ok("192.0.2.10".to_owned()));
+}
+
+#[tokio::test]
 async fn the_name_as_it_stands_outweighs_the_search_list() {
     // resolv.conf has no ports, so the list is put in by hand.
     let folder = tempfile::tempdir().unwrap();
     let resolv_conf = folder.path().join("resolv.conf");
     std::fs::write(&resolv_conf, "nameserver 127.0.0.1\nsearch broken.test\n").unwrap();
-    let files = Files { resolv_conf, hosts: "/nonexistent".into() };
+    let files = Files { resolv_conf, hosts: "/nonexistent".into(), ..Files::default() };
     let server = dns_server(|name, _| match name {
         "db.broken.test." | "db.x.broken.test." => DnsReply::Code(ResponseCode::ServFail),
         "found.broken.test." => DnsReply::Addresses(addresses(&["192.0.2.1"])),
         _ => DnsReply::Code(ResponseCode::NXDomain),
     });
-    let mut names = files.read(&DnsServers::System);
+    let mut names = files.read(&DnsServers::System).unwrap();
     names.stub = stub::Stub::new(vec![server.await]);
     let reason = async |host: &str| {
         lookup(&names, host, V4).await.map(|found| found.addresses).map_err(|(failure, _)| failure.reason)
