@@ -48,7 +48,7 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 /// The operating system's words without its number.
-fn io_sentence(error: &std::io::Error) -> String {
+pub(super) fn io_sentence(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -1,6 +1,7 @@
 //! The files that a config was made from, and whether any of them changed since: cheap enough to ask every few seconds.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -47,18 +48,31 @@ pub(super) struct Glob {
 }
 
 impl Glob {
-    /// Files in the directory that match, sorted. An unreadable directory has none.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    /// Files in the directory that match, sorted. A directory that is not there has none.
+    ///
+    /// # Errors
+    /// When the directory cannot be read (permissions, a network file system, no descriptors left), which is not to say
+    /// that the files have gone, and the targets with them.
+    pub(super) fn files(&self) -> io::Result<Vec<PathBuf>> {
         let directory = if self.directory.as_os_str().is_empty() { Path::new(".") } else { &self.directory };
-        let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries.collect::<io::Result<Vec<_>>>()?,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Vec::new(),
+            Err(error) => return Err(error),
+        };
         let mut files: Vec<PathBuf> = entries
-            .flatten()
+            .into_iter()
             .filter(|entry| entry.file_name().to_str().is_some_and(|name| wildcard(&self.pattern, name)))
             .map(|entry| self.directory.join(entry.file_name()))
             .filter(|path| path.is_file())
             .collect();
         files.sort();
-        files
+        Ok(files)
+    }
+
+    /// Stands for its files while they cannot be told; no path is like it.
+    fn unreadable(&self) -> PathBuf {
+        self.directory.join(&self.pattern).join("\0")
     }
 }
 
@@ -133,7 +147,7 @@ pub struct Watch {
 impl Watch {
     /// Looks at every file and at every pattern's matches now.
     pub fn stamp(&self) -> Stamp {
-        let matches = self.globs.iter().flat_map(Glob::files);
+        let matches = self.globs.iter().flat_map(|glob| glob.files().unwrap_or_else(|_| vec![glob.unreadable()]));
         let files = self.files.iter().cloned().chain(matches);
         stamp_of(&files.map(|path| (path.clone(), stat(&path))).collect())
     }
@@ -141,6 +155,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;
@@ -164,6 +180,21 @@ mod tests {
         ] {
             assert_eq!(wildcard(pattern, name), matches, "{pattern} on {name}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let glob = |directory: PathBuf| Glob { directory, pattern: "*.yaml".to_owned() };
+        // Every name on the way is good, and the kernel goes no further: so for root too, to whom all else is readable.
+        let looped = folder.path().join("loop");
+        std::os::unix::fs::symlink(&looped, &looped).unwrap();
+        assert!(glob(looped.clone()).files().is_err());
+        assert_eq!(glob(folder.path().join("nowhere")).files().unwrap(), [""; 0].map(PathBuf::from));
+        let watch = Watch { files: Vec::new(), globs: vec![glob(folder.path().join("changing"))] };
+        let gone = watch.stamp();
+        std::os::unix::fs::symlink(&looped, folder.path().join("changing")).unwrap();
+        assert_ne!(watch.stamp(), gone, "so that it is told");
     }
 
     proptest! {

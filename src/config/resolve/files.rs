@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::load::{MAX_FILE_BYTES, read_bytes};
+use crate::config::load::{MAX_FILE_BYTES, io_sentence, read_bytes};
 use crate::config::problem::{At, Problems};
 use crate::config::watch::{FileStamp, Glob, Stamp, Watch, stamp_of, stat};
 
@@ -72,10 +72,10 @@ impl Files {
         self.seen.entry(path.to_owned()).or_insert_with(|| Seen { stamp: stat(path), content: None })
     }
 
-    /// Files that match now; the pattern is watched.
-    pub(super) fn glob(&mut self, glob: Glob) -> Vec<PathBuf> {
-        let files = glob.files();
-        for file in &files {
+    /// Files that match now; the pattern is watched. Or a sentence on why nobody knows.
+    pub(super) fn glob(&mut self, glob: Glob) -> Result<Vec<PathBuf>, String> {
+        let files = glob.files().map_err(|error| format!("cannot be read: {}", io_sentence(&error)));
+        for file in files.iter().flatten() {
             self.look(file);
         }
         if !self.globs.contains(&glob) {

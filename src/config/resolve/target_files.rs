@@ -70,7 +70,13 @@ pub(super) fn files_of(pattern: &str, at: &At<'_>, r: &mut Resolver<'_>) -> Vec<
             .add(at, format!("{:?} has a wildcard in a folder; only the last part may have one", shorten(trimmed)));
         return Vec::new();
     }
-    let files = r.files.glob(Glob { directory: directory.to_owned(), pattern: name.to_owned() });
+    let files = match r.files.glob(Glob { directory: directory.to_owned(), pattern: name.to_owned() }) {
+        Ok(files) => files,
+        Err(message) => {
+            r.problems.add(at, format!("the folder {} {message}", directory.display()));
+            return Vec::new();
+        }
+    };
     if files.is_empty() {
         r.remark(at, &format!("no file matches {} now; it is watched", shorten(trimmed)));
     }
