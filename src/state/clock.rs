@@ -21,6 +21,32 @@ pub(super) enum Account {
     Pending,
 }
 
+/// How the wall clock was set since it was looked at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    Untouched,
+    /// In whole seconds.
+    Back(u32),
+    /// A suspended machine looks like this as well.
+    Forward(u32),
+}
+
+impl Setting {
+    /// The clock showed `before`, and now shows `wall` where it should show `expected`.
+    ///
+    /// Less than a second is nothing: the two clocks are read one after the other, and NTP makes one of them a little slower
+    /// or faster. Only what the clock had shown before can be said to be back: between the two readings the process may
+    /// have been suspended.
+    pub(super) fn of(before: SystemTime, expected: SystemTime, wall: SystemTime) -> Self {
+        let seconds = |by: Duration| u32::try_from(by.as_secs()).unwrap_or(u32::MAX);
+        match wall.duration_since(expected) {
+            Ok(by) if seconds(by) > 0 => Self::Forward(seconds(by)),
+            Err(back) if seconds(back.duration()) > 0 && wall < before => Self::Back(seconds(back.duration())),
+            Ok(_) | Err(_) => Self::Untouched,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     account: Account,
@@ -51,8 +77,11 @@ impl Clock {
     }
 
     /// What the wall clock shows at `now`. It may have been set since.
-    pub(super) fn adjust(&mut self, now: Instant, wall: SystemTime) {
+    pub(super) fn adjust(&mut self, now: Instant, wall: SystemTime) -> Setting {
+        let (_, before) = self.wall;
+        let setting = Setting::of(before, self.wall(now), wall);
         self.wall = (now, wall);
+        setting
     }
 
     /// The wall clock's time of `moment`.

@@ -391,7 +391,7 @@ fn an_outage_goes_on_through_a_change_of_settings() {
     bench.run(0, down(REFUSED));
     let next = bench.state.succeed(target_with("shop", 10 * S, 5 * S, 1, &[]), bench.t0 + 5 * S);
     next.begin(bench.t0 + 6 * S);
-    let recorded = next.record(down(REFUSED), bench.t0 + 6 * S);
+    let recorded = next.record(Observation { started: wall(6), ..down(REFUSED) }, bench.t0 + 6 * S);
     assert_eq!(recorded.change, None);
     assert_eq!(next.snapshot(bench.t0 + 6 * S).since, Some(wall(0)));
     assert_eq!(next.snapshot(bench.t0 + 6 * S).totals.outages, 1);

@@ -38,4 +38,13 @@ impl Timeline {
         let kept = &turns[turns.len().saturating_sub(Self::MOST - 1)..];
         self.0 = Some(kept.iter().cloned().chain([turn]).collect());
     }
+
+    /// The last turn was at `time` by a clock that was set since.
+    pub(super) fn move_last(&mut self, time: SystemTime) {
+        if let Some((last, before)) = self.turns().split_last() {
+            let after = last.after.filter(|after| *after <= time);
+            let moved = Turn { time, after, ..last.clone() };
+            self.0 = Some(before.iter().cloned().chain([moved]).collect());
+        }
+    }
 }

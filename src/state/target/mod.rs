@@ -8,6 +8,7 @@
 mod path_tests;
 mod paths;
 mod saved;
+mod since;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -125,6 +126,8 @@ enum Uncounted {
 struct Inner {
     verdict: Verdict,
     since: Option<SystemTime>,
+    /// So many seconds `since` was moved, because the wall clock was set back.
+    set_back: u32,
     last: Option<Arc<Observation>>,
     failures_in_a_row: u32,
     /// The first run of the current failing series, and when it began.
@@ -162,6 +165,7 @@ impl TargetState {
         let inner = Inner {
             verdict: Verdict::Unknown,
             since: None,
+            set_back: 0,
             last: None,
             failures_in_a_row: 0,
             series: None,
@@ -206,6 +210,7 @@ impl TargetState {
         let inner = Inner {
             verdict: old.verdict,
             since: old.since,
+            set_back: old.set_back,
             last: old.last.clone(),
             failures_in_a_row: if confirmed { old.failures_in_a_row } else { 0 },
             series: if confirmed { old.series.clone() } else { None },
@@ -462,7 +467,8 @@ impl Inner {
             .saturating_add(target.cadence.timeout())
             .saturating_add(target.confirm.retry_interval);
         let mark = self.clock.mark();
-        self.clock.adjust(mark, run.started);
+        let setting = self.clock.adjust(mark, run.started);
+        self.follow(setting);
         self.changes.note(run, self.last.as_deref(), self.capsules.last_good.as_deref());
         self.recent.push(run);
         self.last = Some(Arc::clone(run));
@@ -522,6 +528,7 @@ impl Inner {
         if change.is_some() {
             self.verdict = Verdict::Up;
             self.since = Some(run.started);
+            self.set_back = 0;
             let failed =
                 self.capsules.latest_failure.as_ref().filter(|_| matches!(change, Some(Change::CameUp { .. })));
             let after = failed.map(|run| run.started).filter(|after| *after <= run.started);
@@ -560,6 +567,7 @@ impl Inner {
         self.capsules.recovery = None;
         self.verdict = Verdict::Down;
         self.since = Some(since);
+        self.set_back = 0;
         let reason = first.outcome.failure().map(|failure| failure.reason);
         let after = self.capsules.last_good.as_ref().map(|run| run.started).filter(|after| *after <= since);
         self.timeline.push(Turn { time: since, after, verdict: Verdict::Down, reason });

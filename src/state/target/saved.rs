@@ -15,7 +15,7 @@ use super::{Inner, TargetState, Uncounted};
 use crate::config::Target;
 use crate::observation::{Diagnosis, GoodPath, Path, Reason, SharedCause};
 use crate::state::changes::Changes;
-use crate::state::clock::Clock;
+use crate::state::clock::{Clock, Setting};
 use crate::state::recent::Recent;
 use crate::state::timeline::{Timeline, Turn};
 use crate::state::{Capsules, LatencyHistogram, Totals, Verdict};
@@ -150,6 +150,10 @@ impl TargetState {
             let lasted = inner.since.and_then(|since| wall.duration_since(since).ok()).unwrap_or_default();
             let began = now.checked_sub(lasted).unwrap_or(now);
             inner.series = inner.capsules.first_failure.clone().map(|first| (first, began));
+        }
+        // What is saved is of a moment that this clock has not come to yet.
+        if let setting @ Setting::Back(_) = Setting::of(saved.settled, saved.settled, wall) {
+            inner.follow(setting);
         }
         drop(inner);
         state
