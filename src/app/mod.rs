@@ -217,14 +217,6 @@ impl App {
             web,
             external,
         };
-        let mut servers = JoinSet::new();
-        for listener in listeners {
-            let address = listener.address();
-            info!(%address, "Listening.");
-            servers.spawn(server::serve(listener, context.clone(), stop.clone()));
-        }
-        drop(context);
-
         let vantage = CurrentVantage::default();
         let (vantages, configs) = (vantage.clone(), config.subscribe());
         let gauge = VantageGauge::new(move || Some((configs.borrow().labels.clone(), vantages.get().reaches()?)));
@@ -267,6 +259,14 @@ impl App {
             stop,
         };
         app.take_over(loaded, "start");
+        // Not before: a page without targets would end all series of theirs for whoever scrapes it.
+        let mut servers = JoinSet::new();
+        for listener in listeners {
+            let address = listener.address();
+            info!(%address, "Listening.");
+            servers.spawn(server::serve(listener, context.clone(), app.stop.clone()));
+        }
+        drop(context);
         app.keep();
         app.explain();
         tell_systemd(&[sd_notify::NotifyState::Ready]);
