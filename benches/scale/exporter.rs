@@ -71,7 +71,11 @@ targets:
     }
 
     pub(crate) fn scrape(&self, gzip: bool) -> Fetched {
-        let page = client::get(self.address, "/metrics", gzip).unwrap();
+        self.get("/metrics", gzip)
+    }
+
+    pub(crate) fn get(&self, path: &str, gzip: bool) -> Fetched {
+        let page = client::get(self.address, path, gzip).unwrap();
         assert_eq!(page.status, 200);
         page
     }

@@ -174,10 +174,10 @@ fn probe(scenario: &Scenario, options: &Options) -> String {
 
 fn page(scenario: &Scenario) -> Vec<String> {
     let (_peer, exporter) = start(scenario);
-    [("plain", false), ("gzip", true)]
+    [("/metrics, plain", "/metrics", false), ("/metrics, gzip", "/metrics", true), ("/, plain", "/", false)]
         .into_iter()
-        .map(|(name, gzip)| {
-            let mut pages: Vec<_> = (0..9).map(|_| exporter.scrape(gzip)).collect();
+        .map(|(name, path, gzip)| {
+            let mut pages: Vec<_> = (0..9).map(|_| exporter.get(path, gzip)).collect();
             pages.sort_by_key(|page| page.whole);
             let first = pages.iter().map(|page| page.first_byte).min().unwrap_or_default();
             let ms = |time: Duration| time.as_secs_f64() * 1000.0;

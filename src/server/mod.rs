@@ -2,9 +2,9 @@
 //!
 //! | method and path | answer |
 //! |---|---|
-//! | `GET /` | a plain page of all targets: failing ones first, the most recent failure at the top |
+//! | `GET /` | what is down, and all targets, as a page; `?q=`, `label=`, `state=` (repeatable), `group=`, `sort=`, `page=` |
 //! | `GET /metrics` | every target and the exporter itself; `?target=NAME` (repeatable), `?shard=K&of=N` (K from 0); text or OpenMetrics |
-//! | `GET /api/v1/targets` | JSON, one object a target; `?state=up`, `down` or `unknown` |
+//! | `GET /api/v1/targets` | JSON, one object a target; `?q=`, `label=` and `state=` as above, though up, down and unknown are the verdict |
 //! | `GET /api/v1/targets/NAME` | JSON, one target with its evidence |
 //! | `GET /targets/NAME` | the same as a page for people: what an alert links to |
 //! | `GET /probe` | one run of `module=` against `target=`, as blackbox_exporter; `hostname=`, `debug=true` |
@@ -31,6 +31,7 @@ mod negotiate;
 mod probe;
 mod routes;
 mod runbooks;
+mod select;
 mod standing;
 mod text;
 mod watch;

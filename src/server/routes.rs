@@ -14,12 +14,13 @@ use tokio::time::{Instant, timeout};
 
 use super::body::{Body, Content, Counted, Pieces, accepts_gzip, cut};
 use super::probe::ProbeEndpoint;
+use super::select::Filter;
 use super::text::{Answer, answer, plain, refusal};
 use super::watch::InFlight;
 use super::{Context, External, Limits, ReloadRequest, Web, api, html, negotiate, runbooks};
 use crate::config::{Config, Target, TraceUrl};
 use crate::metrics::{Page, Selection, TargetCount};
-use crate::state::{Snapshot, TargetSnapshot, Verdict};
+use crate::state::{Snapshot, TargetSnapshot};
 use crate::telemetry::Telemetry;
 
 /// Takes a snapshot of the targets that the predicate keeps.
@@ -37,6 +38,8 @@ pub(super) struct Site {
     probe: Arc<ProbeEndpoint>,
     web: Web,
     external: External,
+    /// When the exporter began to serve.
+    started: SystemTime,
 }
 
 const TARGETS: &str = "/api/v1/targets";
@@ -65,7 +68,8 @@ impl Site {
             let _ = telemetry.registry.register(Box::new(count));
         }
         let pages = Arc::new(Semaphore::new(limits.pages));
-        Self { snapshots, telemetry, config, reload, ready, limits, pages, probe, web, external }
+        let started = SystemTime::now();
+        Self { snapshots, telemetry, config, reload, ready, limits, pages, probe, web, external, started }
     }
 
     pub(super) fn count(&self, status: StatusCode) {
@@ -108,7 +112,7 @@ impl Site {
         };
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
         match (method, path) {
-            (&Method::GET, "/") => self.index(),
+            (&Method::GET, "/") => self.index(head),
             (&Method::GET, "/probe") => self.probe.probe(head).await,
             (&Method::GET, "/logs") => self.probe.logs(head),
             (&Method::GET, "/metrics") => self.metrics(head),
@@ -145,10 +149,23 @@ impl Site {
         answer
     }
 
-    fn index(&self) -> Answer {
+    fn index(&self, head: &Parts) -> Answer {
+        let config = Arc::clone(&self.config.borrow());
+        let region = config.region_name.as_deref().or_else(|| config.labels.value("region"));
+        let mut view =
+            html::View { taken: SystemTime::now(), ready: *self.ready.borrow(), region, started: self.started };
+        let query = match html::Query::parse(query(head)) {
+            Ok(query) => query,
+            Err(problems) => {
+                let mut answer = self.html(html::refused(&problems, &view), None);
+                *answer.status_mut() = StatusCode::BAD_REQUEST;
+                return answer;
+            }
+        };
         let Some(permit) = self.page_permit() else { return too_many_pages("/") };
         let snapshot = (self.snapshots)(&|_| true);
-        let page = html::page(&snapshot, *self.ready.borrow());
+        view.taken = snapshot.taken;
+        let page = html::page(&snapshot, &query, &view);
         self.html(page, Some(permit))
     }
 
@@ -161,21 +178,15 @@ impl Site {
     }
 
     fn targets(&self, head: &Parts) -> Answer {
-        let mut wanted = None;
-        for (_, value) in query(head).filter(|(name, _)| name == "state") {
-            wanted = Some(match &*value {
-                "up" => Verdict::Up,
-                "down" => Verdict::Down,
-                "unknown" => Verdict::Unknown,
-                _ => {
-                    let sentence = format!("state={value:?} is none of up, down, unknown");
-                    return refusal(TARGETS, StatusCode::BAD_REQUEST, &sentence);
-                }
-            });
+        let mut filter = Filter::default();
+        for (name, value) in query(head) {
+            if let Err(sentence) = filter.take(&name, &value) {
+                return refusal(TARGETS, StatusCode::BAD_REQUEST, &sentence);
+            }
         }
         let Some(permit) = self.page_permit() else { return too_many_pages(TARGETS) };
-        let mut snapshot = (self.snapshots)(&|_| true);
-        snapshot.targets.retain(|target| wanted.is_none_or(|verdict| target.verdict == verdict));
+        let mut snapshot = (self.snapshots)(&|target| filter.has(target));
+        snapshot.targets.retain(|target| filter.has_verdict(target));
         answer(StatusCode::OK, super::text::JSON, self.pieces(api::list(snapshot), Some(permit)))
     }
 

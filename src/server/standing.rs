@@ -61,7 +61,6 @@ impl Standing {
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the filter of the list, which comes next"))]
     pub(super) fn from_label(label: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|standing| standing.as_label() == label)
     }

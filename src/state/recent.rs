@@ -87,6 +87,13 @@ impl Recent {
         self.0.iter().flat_map(|runs| runs.iter().rev())
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(runs: &[Observation]) -> Self {
+        let mut recent = Self::default();
+        runs.iter().for_each(|run| recent.push(run));
+        recent
+    }
+
     pub(super) fn push(&mut self, run: &Observation) {
         let runs = Arc::make_mut(self.0.get_or_insert_default());
         let new = RecentRun::new(run, runs.last());

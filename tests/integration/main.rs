@@ -20,6 +20,7 @@ mod limits;
 mod names;
 mod old_tls;
 mod once;
+mod operators_page;
 mod outage;
 mod path;
 mod probe;

@@ -15,6 +15,20 @@ use super::show::Shown;
 /// One for all pages, so that one hash allows it. Classes of states and phases are in `base.css`.
 pub(super) const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/index.css"));
 
+/// One for all pages that are drawn by [`Page::render_live`]: it keeps them fresh, and its buttons copy texts.
+pub(super) const SCRIPT: &str = include_str!("script.js");
+
+/// How often the script asks for a page again.
+const REFRESH_SECONDS: u32 = 5;
+
+/// Where the script says how fresh a page is, and that the exporter no longer answers.
+pub(super) fn live() -> Markup {
+    html! {
+        p #stale .box.is-down role="alert" data-keep hidden {}
+        p #live .muted data-keep hidden {}
+    }
+}
+
 /// What stands around the content of a page.
 pub(super) struct Page<'a> {
     /// For the tab of the browser; may be from outside.
@@ -40,6 +54,18 @@ const PLACES: [(&str, &str); 6] = [
 impl Page<'_> {
     /// The whole document. `main` is trusted to be markup, as whatever maud made is.
     pub(super) fn render(&self, main: &Markup) -> String {
+        self.document(main, None)
+    }
+
+    /// The same, asked for again every few seconds while somebody looks at it. In `main` there is to be [`live`]. What has
+    /// `data-keep` stays as it is. Elements that change their place have an
+    /// `id`, `data-target` or `data-key` that is theirs alone among their siblings. A hidden `button` with `data-copy=ID` is shown, and
+    /// copies the text of that element.
+    pub(super) fn render_live(&self, main: &Markup) -> String {
+        self.document(main, Some(REFRESH_SECONDS))
+    }
+
+    fn document(&self, main: &Markup, refresh: Option<u32>) -> String {
         let document = html! {
             (DOCTYPE)
             html lang="en" {
@@ -67,8 +93,9 @@ impl Page<'_> {
                             }
                         }
                     }
-                    main id="content" tabindex="-1" { (main) }
+                    main id="content" tabindex="-1" data-refresh=[refresh] { (main) }
                     footer { (self.foot) }
+                    @if refresh.is_some() { script { (PreEscaped(SCRIPT)) } }
                 }
             }
         };
@@ -83,15 +110,16 @@ impl Page<'_> {
     }
 }
 
-/// Nothing but our own style: no scripts, no frames, nothing from elsewhere; forms lead to us.
+/// Nothing but our own style and script: no frames, nothing from elsewhere; forms and requests lead to us.
 pub(in crate::server) fn content_security_policy() -> HeaderValue {
     static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
         let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
         let policy = format!(
-            "default-src 'none'; style-src 'sha256-{}' 'sha256-{}'; img-src data:; base-uri 'none'; \
-             form-action 'self'; frame-ancestors 'none'",
+            "default-src 'none'; style-src 'sha256-{}' 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; \
+             img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
             hash(STYLE),
-            hash(super::target::STYLE)
+            hash(super::target::STYLE),
+            hash(SCRIPT)
         );
         HeaderValue::try_from(policy).expect("base64 and ASCII are valid in a header")
     });
@@ -113,12 +141,18 @@ mod tests {
         assert!(index.contains("<title>a &lt;b&gt;\u{27e8}U+202E\u{27e9}</title>"), "{index}");
         for part in [
             "<a class=\"skip\" href=\"#content\">",
-            "<main id=\"content\" tabindex=\"-1\"><h1>x</h1></main><footer>as of now</footer>",
+            "<main id=\"content\" tabindex=\"-1\"><h1>x</h1></main><footer>as of now</footer></body>",
             "<a href=\"./\" aria-current=\"page\">Targets</a>",
             "<a href=\"runbooks/\">Runbooks</a>",
         ] {
             assert!(index.contains(part), "{part}\n{index}");
         }
+        let live = page("", "").render_live(&main);
+        assert!(
+            live.contains("tabindex=\"-1\" data-refresh=\"5\"><h1>x</h1></main><footer>as of now</footer><script>"),
+            "{live}"
+        );
+        assert!(live.ends_with(&format!("{SCRIPT}</script></body></html>")));
         let below = page("../", "runbooks/").render(&main);
         assert!(below.contains("<a href=\"../\">Targets</a>"), "{below}");
         assert!(below.contains("<a href=\"../runbooks/\" aria-current=\"page\">Runbooks</a>"), "{below}");
@@ -130,7 +164,12 @@ mod tests {
         let policy = policy.to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
-        assert!(!STYLE.contains("url(") && !STYLE.contains("@import"), "the style needs nothing from elsewhere");
+        assert!(policy.contains("; script-src 'sha256-") && policy.contains("; connect-src 'self'; "), "{policy}");
+        assert!(SCRIPT.len() < 10_000 && !SCRIPT.contains("</"), "{}", SCRIPT.len());
+        assert!(
+            !STYLE.contains('<') && !STYLE.contains("url(") && !STYLE.contains("@import"),
+            "the style needs nothing from elsewhere"
+        );
     }
 
     /// Relative luminance by WCAG 2.2.

@@ -9,7 +9,7 @@ mod target;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
-pub(super) use index::page;
+pub(super) use index::{Query, View, page, refused};
 pub(super) use layout::content_security_policy;
 pub(super) use target::page as target_page;
 

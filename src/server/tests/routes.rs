@@ -154,10 +154,14 @@ async fn the_api_lists_targets_and_shows_one() {
     assert_eq!(names(server.get("/api/v1/targets").await).len(), varied().targets.len());
     assert_eq!(names(server.get("/api/v1/targets?state=down").await), ["expired", "gone"]);
     assert_eq!(names(server.get("/api/v1/targets?state=unknown").await), ["new"]);
+    assert_eq!(names(server.get("/api/v1/targets?state=down&state=unknown").await), ["expired", "gone", "new"]);
+    assert_eq!(names(server.get("/api/v1/targets?state=maintenance").await), ["mail"]);
+    assert_eq!(names(server.get("/api/v1/targets?label=team:web&label=team:post&state=up").await), ["mail", "shop"]);
+    assert_eq!(names(server.get("/api/v1/targets?q=e-mail").await), ["mail"]);
     let bad = server.get("/api/v1/targets?state=broken").await;
     assert_eq!(
         (bad.status, bad.json()["error"].as_str().unwrap()),
-        (400, "state=\"broken\" is none of up, down, unknown")
+        (400, "state=\"broken\" is none of down, failing, unknown, slow, maintenance, up")
     );
     let odd = server.get("/api/v1/targets/odd%20%22na%5Cme%22%20%3C%26%3E%2F%C3%A9").await.json();
     assert_eq!(odd["evidence"]["last_good"]["http"]["status"], 200);
@@ -222,6 +226,26 @@ async fn server_ask(address: SocketAddr) -> Reply {
 async fn the_page_for_people_allows_nothing_from_elsewhere() {
     let server = start(varied(), Limits::default()).await;
     let page = server.get("/").await;
-    assert!(page.headers["content-security-policy"].starts_with("default-src 'none'; "));
+    let policy = &page.headers["content-security-policy"];
+    assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.text().matches("<script").count(), 1);
     assert_eq!(page.headers["referrer-policy"], "no-referrer");
+}
+
+#[tokio::test]
+async fn what_the_list_is_asked_for_stands_in_the_url_and_is_never_ignored() {
+    let server = start(varied(), Limits::default()).await;
+    let page = server.get("/?q=e-mail&group=team&sort=-name&page=1").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.text().matches("data-target=").count(), 1);
+    let bad = server.get("/?sort=age&label=%3Cb%3E&stat=down").await;
+    assert_eq!((bad.status, bad.headers["content-type"].as_str()), (400, "text/html; charset=utf-8"));
+    for part in [
+        "sort=&quot;age&quot; is none of",
+        "label=&quot;&lt;b&gt;&quot; is not NAME:VALUE",
+        "&quot;stat&quot; is no parameter",
+    ] {
+        assert!(bad.text().contains(part), "{part}: {}", bad.text());
+    }
+    assert_eq!(bad.headers["content-security-policy"], page.headers["content-security-policy"]);
 }

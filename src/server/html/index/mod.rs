@@ -1,182 +1,130 @@
-//! The operators' page at `/`: what is wrong first, then all targets.
+//! The operators' page at `/`: what is wrong first, then all targets, as many as fit on a page.
+//!
+//! `query` is what the URL asks for, `form` the form that makes such URLs; `outages` is what is down, `list` the rows in their order,
+//! `row` one of them, `runs` the pictures in it. Hooks for scripts and tests: `#headline`, `#outages`, `#filter`, `#targets`, and
+//! `data-target` on rows.
 
-use std::cmp::Reverse;
+mod form;
+mod list;
+mod outages;
+mod query;
+mod row;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
 
 use maud::{Markup, html};
 
-use super::layout::Page;
-use super::show::{Shown, badge, count, explained, name, target, time};
-use crate::observation::SharedCause;
-use crate::server::api;
-use crate::server::standing::{Since, Standing};
-use crate::server::text::{span, took};
-use crate::state::{Snapshot, TargetSnapshot, Verdict};
+use self::outages::{Outage, outages};
+pub(in crate::server) use self::query::Query;
+use self::row::Row;
+use super::layout::{Page, live};
+use super::show::{Shown, count, thousands, time};
+use crate::server::standing::Standing;
+use crate::server::text::span;
+use crate::state::Snapshot;
 
-/// More rows make a page that no one reads and that a phone cannot scroll.
-const ROWS: usize = 2000;
+/// What the page tells beside the snapshot.
+pub(in crate::server) struct View<'a> {
+    pub taken: SystemTime,
+    /// Whether every target was observed once.
+    pub ready: bool,
+    /// Where this exporter looks from, where it was told.
+    pub region: Option<&'a str>,
+    /// Since when it runs.
+    pub started: SystemTime,
+}
 
-/// The page: what fails first, the newest at the top, then unknown, then up, each by name.
-pub(in crate::server) fn page(snapshot: &Snapshot, ready: bool) -> String {
-    let mut rows: Vec<&TargetSnapshot> = snapshot.targets.iter().collect();
-    // Stable: names stay in order. A failure that is not confirmed yet is news as well.
-    rows.sort_by_cached_key(|target| match (target.failing_since(), target.verdict) {
-        (Some(since), _) => (0, Some(Reverse(since))),
-        (None, Verdict::Down) => (1, None),
-        (None, Verdict::Unknown) => (2, None),
-        (None, Verdict::Up) => (3, None),
-    });
-    let headline = headline(snapshot);
+/// The page.
+pub(in crate::server) fn page(snapshot: &Snapshot, query: &Query, view: &View<'_>) -> String {
+    // Names, words and labels say of which targets the page is; a state only narrows the list.
+    let rows: Vec<Row<'_>> =
+        snapshot.targets.iter().filter(|target| query.filter.has(&target.target)).map(Row::new).collect();
+    let found = outages(&rows);
+    let headline = headline(&rows, &found);
+    let narrowed = rows.len() < snapshot.targets.len();
     let main = html! {
-        h1 #headline { (headline) }
-        @if !ready { p { "Not every target has been observed yet." } }
-        (causes(snapshot))
-        @if rows.is_empty() {
-            p { "The config has no targets." }
+        h1 #headline aria-live="polite" { (headline) }
+        @if narrowed {
+            p { "Only what matches is counted: " (thousands(rows.len())) " of " (count(snapshot.targets.len(), "target", "targets")) "." }
+        }
+        (live())
+        @if !view.ready { (not_ready(snapshot)) }
+        @if snapshot.targets.is_empty() {
+            p.box {
+                "The config has no targets. " a href="config" { "The config" }
+                " shows what was loaded; targets are listed below " code { "targets:" } " or in the files of " code { "target_files:" } "."
+            }
         } @else {
-            @if rows.len() > ROWS {
-                p {
-                    "Only the first " (ROWS) " of " (rows.len()) " targets are shown; "
-                    a href="api/v1/targets" { "the JSON list" } " has them all."
-                }
-            }
-            table #targets {
-                thead {
-                    tr {
-                        @for title in ["State", "Target", "Reason", "Status", "Latency", "Last run", "Since"] {
-                            th scope="col" { (title) }
-                        }
-                    }
-                }
-                tbody { @for target in rows.iter().take(ROWS) { (row(target, snapshot)) } }
-            }
+            @if query.page == 0 { (outages::section(&found, view, query)) }
+            h2 #targets-title { "Targets" }
+            (form::form(query, snapshot))
+            (list::list(rows, query, view))
         }
     };
     let title = format!("{headline} - uptime_exporter");
-    Page { title: &title, root: "", here: "", foot: html! { p { "As of " (time(snapshot.taken)) "." } } }.render(&main)
+    Page { title: &title, root: "", here: "", foot: foot(view) }.render_live(&main)
 }
 
-/// `2 outages; 198 up, 3 in maintenance`.
-fn headline(snapshot: &Snapshot) -> String {
-    let of = |wanted| snapshot.targets.iter().filter(|target| Standing::of(target) == wanted).count();
-    let rest = Standing::ALL.into_iter().skip(1).map(|standing| (of(standing), standing.as_label()));
-    let rest: Vec<String> = rest.filter(|(many, _)| *many > 0).map(|(many, word)| format!("{many} {word}")).collect();
-    format!("{}; {}", count(of(Standing::Down), "outage", "outages"), rest.join(", "))
+/// The page for a query that is not understood.
+pub(in crate::server) fn refused(problems: &[String], view: &View<'_>) -> String {
+    let main = html! {
+        h1 { "The list cannot be shown" }
+        p { "What the URL asks for is not understood:" }
+        ul { @for problem in problems { li { (Shown(problem)) } } }
+        p { a href="./" { "Show all targets" } }
+    };
+    Page { title: "Not understood - uptime_exporter", root: "", here: "", foot: foot(view) }.render(&main)
 }
 
-/// What several targets are down by, the greatest first.
-fn causes(snapshot: &Snapshot) -> Markup {
-    let mut causes: Vec<&SharedCause> = Vec::new();
-    for cause in snapshot.targets.iter().filter_map(|target| target.shared_cause.as_deref()) {
-        if causes.iter().all(|known| (known.kind, &known.value) != (cause.kind, &cause.value)) {
-            causes.push(cause);
+/// `2 outages, 1 shared cause; 198 up, 3 in maintenance`.
+fn headline(rows: &[Row<'_>], outages: &[Outage<'_>]) -> String {
+    if rows.is_empty() {
+        return "No targets".to_owned();
+    }
+    let of = |wanted| rows.iter().filter(|row| row.standing == wanted).count();
+    let (down, slow) = (of(Standing::Down), of(Standing::Slow));
+    let mut wrong = vec![match down {
+        0 => "No outages".to_owned(),
+        _ => count(down, "outage", "outages"),
+    }];
+    match outages.iter().filter(|outage| matches!(outage, Outage::Shared(..))).count() {
+        0 => {}
+        shared => wrong.push(count(shared, "shared cause", "shared causes")),
+    }
+    match of(Standing::Failing) {
+        0 => {}
+        failing => wrong.push(format!("{} failing, not confirmed", thousands(failing))),
+    }
+    let slow_of_up = if slow > 0 { format!(" ({} slow)", thousands(slow)) } else { String::new() };
+    let mut rest = vec![format!("{} up{slow_of_up}", thousands(of(Standing::Up) + slow))];
+    for (standing, words) in [(Standing::Maintenance, "in maintenance"), (Standing::Unknown, "unknown")] {
+        if of(standing) > 0 {
+            rest.push(format!("{} {words}", thousands(of(standing))));
         }
     }
-    causes.sort_by_key(|cause| Reverse(cause.failing));
+    format!("{}; {}", wrong.join(", "), rest.join(", "))
+}
+
+fn not_ready(snapshot: &Snapshot) -> Markup {
+    let observed = snapshot.targets.iter().filter(|target| target.last.is_some()).count();
     html! {
-        @if !causes.is_empty() {
-            ul {
-                @for cause in causes {
-                    li { strong { (Shown(&cause.sentence())) } " Since " (time(cause.since)) "." }
-                }
-            }
+        p.box {
+            "Not every target has been observed yet: " (thousands(observed)) " of " (thousands(snapshot.targets.len())) "."
         }
     }
 }
 
-fn row(snapshot: &TargetSnapshot, whole: &Snapshot) -> Markup {
-    let last = snapshot.last.as_deref();
-    let ago = |time: std::time::SystemTime| span(whole.taken.duration_since(time).unwrap_or_default());
-    let known = snapshot.target.name.as_str();
-    let labels: Vec<String> = snapshot.target.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+fn foot(view: &View<'_>) -> Markup {
+    let runs_for = view.taken.duration_since(view.started).ok();
     html! {
-        tr data-target=(Shown(known)) {
-            td { (badge(Standing::of(snapshot))) }
-            td {
-                a href=(target("targets/", known)) { (name(known)) }
-                br;
-                small { (Shown(&snapshot.target.address)) " " (Shown(&labels.join(" "))) }
-            }
-            td {
-                @if let Some(failure) = last.and_then(|run| run.outcome.failure()) {
-                    (failure.reason.as_label()) br; small { (Shown(&failure.sentence)) }
-                }
-                @if let Some(parent) = &snapshot.explained { br; small { (explained(parent, "targets/")) } }
-            }
-            td.n { @if let Some(status) = last.and_then(api::status) { (status) } }
-            td.n { @if let Some(run) = last { (took(run.elapsed)) } }
-            td.n { @if let Some(run) = last { (ago(run.started)) " ago" } @else { "never" } }
-            td.n {
-                @if let Some(since) = Since::of(snapshot, whole.taken) {
-                    (time(since.time)) br;
-                    small { @if since.at_least { "at least " } (span(since.length)) }
-                }
-            }
+        p { "As of " (time(view.taken)) "." }
+        p {
+            "How long a target is as it is counts from the run that changed it. " q { "At least" }
+            " counts from the first run that this exporter knows of; with " code { "--state.file" } " it knows those before a restart too."
+            @if let Some(runs_for) = runs_for { " The exporter runs since " (time(view.started)) " (" (span(runs_for)) ")." }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::metrics::fixture::{many, varied};
-
-    #[test]
-    fn the_newest_failure_is_at_the_top_confirmed_or_not() {
-        let mut snapshot = many(4);
-        let (taken, failed) = (snapshot.taken, varied());
-        let failed = failed.targets.iter().find(|target| target.target.name.as_str() == "gone").unwrap();
-        for (index, minutes) in [(1, 60), (3, 5)] {
-            let target = &mut snapshot.targets[index];
-            target.verdict = Verdict::Down;
-            target.since = Some(taken - std::time::Duration::from_secs(minutes * 60));
-        }
-        let target = &mut snapshot.targets[2];
-        let mut run = failed.last.as_deref().unwrap().clone();
-        run.started = taken - std::time::Duration::from_secs(10);
-        target.last = Some(std::sync::Arc::new(run));
-        target.failures_in_a_row = 1;
-        let page = page(&snapshot, true);
-        let name = |index: usize| format!("targets/{}\"", snapshot.targets[index].target.name.as_str());
-        let places: Vec<usize> = [2, 3, 1, 0].iter().map(|index| page.find(&name(*index)).unwrap()).collect();
-        assert!(places.is_sorted(), "{places:?}");
-    }
-
-    #[test]
-    fn a_cause_that_is_shared_comes_before_the_list_and_once() {
-        let mut snapshot = varied();
-        let page_of = |snapshot: &Snapshot| page(snapshot, true);
-        let sentence = "<li><strong>12 of the 13 targets on 192.0.2.0/24 fail, 48 elsewhere do not. It could as well be \
-                        what else they share: label rack=7.</strong> Since <time datetime=";
-        let shown = page_of(&snapshot);
-        assert_eq!(shown.matches(sentence).count(), 1, "{shown}");
-        assert!(shown.find(sentence) < shown.find("<table"));
-        for target in &mut snapshot.targets {
-            target.shared_cause = None;
-        }
-        assert!(!page_of(&snapshot).contains("<li><strong>"));
-    }
-
-    #[test]
-    fn what_explains_a_failure_is_named_and_linked() {
-        let shown = page(&varied(), true);
-        assert_eq!(shown.matches("explained by").count(), 1);
-        let expected = "explained by <a href=\"targets/expired\"><bdi>expired</bdi></a>, down since <time datetime=\"2026-01-02T03:03:04.000Z\">";
-        assert!(shown.contains(expected), "{shown}");
-    }
-
-    #[test]
-    fn nothing_from_outside_is_markup() {
-        let page = page(&varied(), true);
-        assert!(page.contains("odd &quot;na\\me&quot; &lt;&amp;&gt;/\u{e9}</bdi></a>"));
-        assert!(page.contains("href=\"targets/odd%20%22na%5Cme%22%20%3C%26%3E%2F%C3%A9\""));
-        assert_eq!(page.matches("<&").count(), 0);
-    }
-
-    #[test]
-    fn an_exporter_that_is_not_ready_says_so() {
-        assert!(page(&varied(), false).contains("Not every target has been observed yet."));
-        assert!(page(&Snapshot { targets: Vec::new(), ..varied() }, true).contains("The config has no targets."));
     }
 }
