@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`cli`] | the flags |
 //! | [`config`] | file -> typed values; every problem in one report |
+//! | [`figures`] | lengths of time and texts from outside, as people are shown them; seen by all |
 //! | [`observation`] | what one run of one probe saw: plain values, the vocabulary of reasons |
 //! | [`telemetry`] | the exporter's own counters (the `prometheus` crate's registry) |
 //! | [`probe`] | one file or folder a protocol; name resolution and TLS that they share |
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod config;
 pub mod convert;
 pub mod discovery;
+pub mod figures;
 pub mod metrics;
 pub mod notice;
 pub mod observation;

@@ -415,7 +415,7 @@ fn down(target: Arc<Target>, run: Observation) -> TargetSnapshot {
             attempts: Box::new([Attempt {
                 what: "address 192.0.2.2".into(),
                 succeeded: true,
-                result: "fine in 0.120 s".into(),
+                result: "fine in 120 ms".into(),
             }]),
         })),
         shared_cause: Some(Arc::new(shared_cause())),

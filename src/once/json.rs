@@ -3,12 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::{Result, State};
-use crate::server;
+use crate::{figures, server};
 
 /// A JSON array, indented, one object a target, in the order of names.
 pub(super) fn text(results: &[Result]) -> String {
     let array = Value::Array(results.iter().map(result).collect());
-    format!("{array:#}\n")
+    figures::json_for_terminals(format!("{array:#}\n"))
 }
 
 fn result(result: &Result) -> Value {

@@ -2,13 +2,13 @@
 //!
 //! One raw run each, without confirmation: the table shows the run, not a verdict. At most [`AT_A_TIME`] runs go on
 //! at once, so that a long list neither runs out of open files nor floods the network; the schedule has no such
-//! limit, because there the runs are spread over the interval.
+//! limit, because there the runs are spread over the interval. `table` is the form for people, `json` that for scripts.
 
 mod json;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cause;
 use crate::cli::Format;
 use crate::config::{Parents, Target};
-use crate::observation::{Detail, Observation, Outcome};
+use crate::observation::{Observation, Outcome};
 use crate::probe::Probe;
 use crate::schedule;
 use crate::telemetry::Telemetry;
@@ -50,6 +50,8 @@ pub enum State {
 }
 
 impl State {
+    const ALL: [Self; 4] = [Self::Up, Self::NotRun, Self::Unknown, Self::Down];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -141,111 +143,6 @@ impl Progress {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    Off,
-    On,
-}
-
-impl Colour {
-    /// On for a terminal, unless NO_COLOR is set to anything (<https://no-color.org>).
-    pub fn for_stdout() -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if std::io::stdout().is_terminal() && !refused { Self::On } else { Self::Off }
-    }
-}
-
-/// The results for people. What is down comes last, next to the prompt, however long the list is.
-pub fn table(results: &[Result], colour: Colour) -> String {
-    let mut sorted: Vec<_> = results.iter().collect();
-    sorted.sort_by(|a, b| (a.state(), &a.target.name).cmp(&(b.state(), &b.target.name)));
-    let mut rows = vec![["TARGET", "STATE", "REASON", "STATUS", "LATENCY", "DETAIL"].map(str::to_owned)];
-    rows.extend(sorted.iter().map(|result| cells(result)));
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for (n, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let pad = " ".repeat(width - cell.chars().count() + 2);
-            match (column, n.checked_sub(1), colour) {
-                (1, Some(n), Colour::On) => {
-                    let code = match sorted[n].state() {
-                        State::Up => "32",
-                        State::NotRun | State::Unknown => "33",
-                        State::Down => "31",
-                    };
-                    let _ = write!(line, "\x1b[{code}m{cell}\x1b[0m{pad}");
-                }
-                // Numbers stand under each other.
-                (4, _, _) => {
-                    let _ = write!(line, "{}{cell}  ", &pad[2..]);
-                }
-                _ => line.extend([cell.as_str(), &pad]),
-            }
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text.push_str(&summary(results));
-    text
-}
-
-fn cells(result: &Result) -> [String; 6] {
-    let name = result.target.name.as_str().to_owned();
-    let state = result.state().as_str().to_owned();
-    let Some(run) = &result.observation else {
-        return [name, state, "-".into(), "-".into(), "-".into(), "stopped before it was probed".into()];
-    };
-    let (reason, detail) = match &run.outcome {
-        Outcome::Up => ("-", String::new()),
-        Outcome::Down(failure) => {
-            let by = result.explained_by.as_ref();
-            let by = by.map(|by| format!("explained by {}: ", by.name)).unwrap_or_default();
-            (failure.reason.as_label(), printable(&(by + &failure.sentence)))
-        }
-    };
-    let status = match &run.detail {
-        Detail::Http(http) => http.status,
-        Detail::Tcp(_)
-        | Detail::Dns(_)
-        | Detail::Icmp(_)
-        | Detail::Grpc(_)
-        | Detail::Unix(_)
-        | Detail::Websocket(_)
-        | Detail::None => None,
-    };
-    let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
-    let latency = format!("{:.1} ms", run.elapsed.as_secs_f64() * 1000.0);
-    [name, state, reason.to_owned(), status, latency, detail]
-}
-
-/// A sentence may quote the peer, and a terminal obeys control characters.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-fn summary(results: &[Result]) -> String {
-    let count = |state| results.iter().filter(|result| result.state() == state).count();
-    let mut parts = vec![format!("{} up", count(State::Up)), format!("{} down", count(State::Down))];
-    for state in [State::Unknown, State::NotRun] {
-        let n = count(state);
-        if n > 0 {
-            parts.push(format!("{n} {}", state.as_str()));
-        }
-    }
-    let explained = results.iter().filter(|result| result.explained_by.is_some()).count();
-    if explained > 0 {
-        parts[1].push_str(&format!(" ({explained} explained)"));
-    }
-    let targets = if results.len() == 1 { "1 target".to_owned() } else { format!("{} targets", results.len()) };
-    format!("\n{targets}: {}.\n", parts.join(", "))
-}
-
 /// Whether each target was probed and found up.
 pub fn all_up(results: &[Result]) -> bool {
     results.iter().all(|result| result.state() == State::Up)
@@ -254,7 +151,7 @@ pub fn all_up(results: &[Result]) -> bool {
 /// Writes the results to standard output. A reader that has gone (`| head`) is no error.
 pub fn print(results: &[Result], format: Format) {
     let text = match format {
-        Format::Table => table(results, Colour::for_stdout()),
+        Format::Table => table::text(results, table::Sheet::for_stdout()),
         Format::Json => json::text(results),
     };
     let _ = std::io::stdout().write_all(text.as_bytes());

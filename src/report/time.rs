@@ -9,6 +9,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::config::parse_duration;
+use crate::figures;
 
 /// A point in time, to the millisecond, as Prometheus has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,17 +98,9 @@ impl FromStr for When {
     }
 }
 
-/// A length of time for people: `42 s`, `3 min 5 s`, `2 h 0 min`, `1 d 3 h`.
+/// A length of time for people; below zero there is none.
 pub(crate) fn span(seconds: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not below zero; saturates")]
-    let whole = seconds.max(0.0).round() as u64;
-    let (days, hours, minutes, rest) = (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60);
-    match whole {
-        0..60 => format!("{rest} s"),
-        60..3_600 => format!("{minutes} min {rest} s"),
-        3_600..86_400 => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
+    figures::span(Duration::try_from_secs_f64(seconds.max(0.0).round()).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
-//! Small answers, and times for people.
+//! Small answers, and moments as text.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use super::body::Content;
+use crate::figures::json_for_terminals;
+pub(super) use crate::figures::{span, took};
 
 /// What a route gives back; the method, compression and common headers are seen to afterwards.
 pub(super) type Answer = Response<Content>;
@@ -31,8 +33,8 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Answer {
 }
 
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    match serde_json::to_vec_pretty(value) {
-        Ok(text) => answer(status, JSON, Content::Whole(text.into())),
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => answer(status, JSON, Content::Whole(json_for_terminals(text).into())),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write the answer as JSON: {error}")),
     }
 }
@@ -56,40 +58,10 @@ pub(super) fn rfc3339_seconds(time: i64) -> Option<String> {
     jiff::Timestamp::from_second(time).ok().map(|time| time.to_string())
 }
 
-/// A span for people: its two largest units.
-pub(super) fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
-    }
-}
-
-/// How long something took, for people: two digits that matter, in the unit that suits.
-pub(crate) fn took(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    let milliseconds = seconds * 1000.0;
-    if duration.is_zero() {
-        "0 ms".to_owned()
-    } else if milliseconds < 0.05 {
-        "< 0.1 ms".to_owned()
-    } else if milliseconds < 9.95 {
-        format!("{milliseconds:.1} ms")
-    } else if milliseconds < 999.5 {
-        format!("{milliseconds:.0} ms")
-    } else if seconds < 9.95 {
-        format!("{seconds:.1} s")
-    } else if seconds < 59.5 {
-        format!("{seconds:.0} s")
-    } else {
-        span(duration.saturating_add(Duration::from_millis(500)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -98,41 +70,5 @@ mod tests {
         assert_eq!(rfc3339(time).as_deref(), Some("2026-01-02T03:04:05.250Z"));
         assert_eq!(rfc3339_seconds(1_767_323_045).as_deref(), Some("2026-01-02T03:04:05Z"));
         assert_eq!(rfc3339_seconds(i64::MAX), None);
-    }
-
-    #[test]
-    fn what_something_took_has_the_digits_that_matter() {
-        for (microseconds, text) in [
-            (0, "0 ms"),
-            (49, "< 0.1 ms"),
-            (50, "0.1 ms"),
-            (1234, "1.2 ms"),
-            (9949, "9.9 ms"),
-            (9950, "10 ms"),
-            (123_000, "123 ms"),
-            (999_499, "999 ms"),
-            (999_500, "1.0 s"),
-            (2_001_800, "2.0 s"),
-            (9_950_000, "10 s"),
-            (59_499_000, "59 s"),
-            (59_500_000, "1 min 0 s"),
-            (3_600_000_000, "1 h 0 min"),
-        ] {
-            assert_eq!(took(Duration::from_micros(microseconds)), text);
-        }
-    }
-
-    #[test]
-    fn spans_are_short() {
-        for (seconds, text) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (61, "1 min 1 s"),
-            (3661, "1 h 1 min"),
-            (90_000, "1 d 1 h"),
-            (864_000, "10 d 0 h"),
-        ] {
-            assert_eq!(span(Duration::from_secs(seconds)), text);
-        }
     }
 }

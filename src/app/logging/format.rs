@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::LogFormat;
+use crate::figures::is_printable;
 
 /// Writes events in one of the formats of `--log.format`.
 pub(super) struct Lines(pub(super) LogFormat);
@@ -147,9 +148,9 @@ fn logfmt_text(text: &str) -> String {
     quoted
 }
 
-/// Control characters, and those that break or turn a line round. All are below U+FFFF.
+/// All of them are below U+FFFF.
 fn needs_escape(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    !is_printable(c)
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use super::place::{Place, place};
 use super::tls::classify_connect;
 use super::{Probe, Prober, Shared};
 use crate::config::{DnsServers, IpFamily, IpPreference, ProbeSpec};
+use crate::figures;
 use crate::observation::{Attempt, Detail, Diagnosis, Edge, Failure, Finding, Observation, Reason};
 
 /// Other addresses that are tried. A name with more of them is as telling with these.
@@ -274,7 +275,7 @@ fn no_help(reason: Reason) -> Finding {
 
 fn attempt_of(what: String, run: &Observation) -> Attempt {
     match run.outcome.failure() {
-        None => success(what, format!("fine in {:.3} s", run.elapsed.as_secs_f64())),
+        None => success(what, format!("fine in {}", figures::took(run.elapsed))),
         Some(failure) => failed(what, reason_and_sentence(failure)),
     }
 }

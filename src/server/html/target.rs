@@ -11,7 +11,7 @@ use super::path::path;
 use super::show::{self, Shown as Escaped};
 use crate::config::TraceUrl;
 use crate::server::api::{self, Evidence};
-use crate::server::text::span;
+use crate::server::text::{span, took};
 use crate::state::{Explained, TargetSnapshot, Verdict};
 
 pub(super) const STYLE: &str = "\
@@ -398,9 +398,9 @@ fn phase_bar(out: &mut String, phases: &Map<String, Value>) {
         let _ = write!(
             out,
             "<li><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"p{class}\" width=\"10\" height=\"10\"/>\
-             </svg>{} {:.1} ms</li>",
+             </svg>{} {}</li>",
             Escaped(name),
-            time * 1000.0
+            took(Duration::try_from_secs_f64(*time).unwrap_or_default())
         );
     }
     out.push_str("</ul>\n");
@@ -489,7 +489,8 @@ fn words(key: &str) -> String {
 }
 
 pub(super) fn milliseconds(value: &Value) -> String {
-    value.as_f64().map_or_else(String::new, |seconds| format!("{:.1} ms", seconds * 1000.0))
+    let time = value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.map_or_else(String::new, took)
 }
 
 fn time(time: Option<SystemTime>) -> String {
