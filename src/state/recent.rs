@@ -1,6 +1,6 @@
 //! The last runs of a target, each in a line: what happened just now, when Prometheus scrapes less often than we look.
 //!
-//! Half a kilobyte a target; the evidence of whole runs is in the capsules.
+//! 640 bytes a target; the evidence of whole runs is in the capsules.
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::observation::{Detail, Observation, Reason};
+use crate::observation::{Detail, Observation, Phase, Reason};
 
 /// One run in short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct RecentRun {
     sentence: Option<Arc<str>>,
     /// The address that was used.
     pub address: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Phases::is_empty")]
+    phases: Phases,
 }
 
 impl RecentRun {
@@ -42,6 +44,7 @@ impl RecentRun {
             reason: failure.map(|failure| failure.reason),
             sentence,
             address: run.resolution.as_ref().and_then(|resolution| resolution.chosen),
+            phases: Phases::new(run.phases()),
         }
     }
 
@@ -60,6 +63,11 @@ impl RecentRun {
         self.status.map(NonZeroU16::get)
     }
 
+    /// The phases that were reached, in their order, each to a thousandth of it.
+    pub fn phases(&self) -> impl Iterator<Item = (Phase, Duration)> {
+        self.phases.iter()
+    }
+
     /// Why it failed, for people.
     pub fn sentence(&self) -> Option<&str> {
         self.sentence.as_deref()
@@ -71,6 +79,80 @@ fn status(run: &Observation) -> Option<u16> {
         Detail::Http(detail) => detail.status,
         Detail::Websocket(detail) => detail.status,
         Detail::Tcp(_) | Detail::Dns(_) | Detail::Icmp(_) | Detail::Grpc(_) | Detail::Unix(_) | Detail::None => None,
+    }
+}
+
+/// Times of phases in twelve bytes: which there are, and of each an exponent of two in five bits before eleven of microseconds.
+/// In the state file they are a list: the set of phases, then the times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Vec<u16>", from = "Vec<u16>")]
+struct Phases {
+    /// A bit for each phase, in their order.
+    present: u16,
+    times: [u16; Phase::MOST],
+}
+
+const MANTISSA: u32 = 11;
+
+impl Phases {
+    fn new(phases: impl Iterator<Item = (Phase, Duration)>) -> Self {
+        let mut packed = Self::default();
+        for ((phase, time), place) in phases.zip(&mut packed.times) {
+            packed.present |= bit(phase);
+            *place = pack(time);
+        }
+        packed
+    }
+
+    fn is_empty(&self) -> bool {
+        self.present == 0
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Phase, Duration)> {
+        let present = self.present;
+        Phase::ALL.into_iter().filter(move |phase| present & bit(*phase) != 0).zip(self.times.map(unpack))
+    }
+}
+
+fn bit(phase: Phase) -> u16 {
+    1 << phase as u16
+}
+
+fn pack(time: Duration) -> u16 {
+    let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let exponent = (u64::BITS - microseconds.leading_zeros()).saturating_sub(MANTISSA).min(31);
+    let mantissa = (microseconds >> exponent).min((1 << MANTISSA) - 1);
+    u16::try_from((u64::from(exponent) << MANTISSA) | mantissa).unwrap_or(u16::MAX)
+}
+
+fn unpack(packed: u16) -> Duration {
+    let (exponent, mantissa) = (packed >> MANTISSA, packed & ((1 << MANTISSA) - 1));
+    Duration::from_micros(u64::from(mantissa) << exponent)
+}
+
+impl From<Phases> for Vec<u16> {
+    fn from(phases: Phases) -> Self {
+        let count = phases.present.count_ones() as usize;
+        std::iter::once(phases.present).chain(phases.times.into_iter().take(count)).collect()
+    }
+}
+
+impl From<Vec<u16>> for Phases {
+    /// A list that is none of ours, or of a later release, has no phases.
+    fn from(list: Vec<u16>) -> Self {
+        let known = (1 << Phase::ALL.len()) - 1;
+        match list.split_first() {
+            Some((present, times))
+                if present & !known == 0
+                    && times.len() <= Phase::MOST
+                    && times.len() == present.count_ones() as usize =>
+            {
+                let mut packed = Self { present: *present, ..Self::default() };
+                packed.times[..times.len()].copy_from_slice(times);
+                packed
+            }
+            _ => Self::default(),
+        }
     }
 }
 
@@ -110,6 +192,8 @@ impl Recent {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::metrics::fixture::good_https;
     use crate::state::tests::down;
@@ -137,8 +221,56 @@ mod tests {
     }
 
     #[test]
-    fn it_costs_half_a_kilobyte_and_one_sentence_while_nothing_changes() {
-        assert!(size_of::<RecentRun>() * Recent::MOST <= 512, "{}", size_of::<RecentRun>());
+    fn phases_are_kept_to_a_thousandth() {
+        let run = good_https();
+        let mut recent = Recent::default();
+        recent.push(&run);
+        let kept: Vec<_> = recent.runs().next().unwrap().phases().collect();
+        assert_eq!(kept.len(), 5);
+        for ((phase, time), (kept, told)) in run.phases().zip(kept) {
+            assert_eq!(phase, kept);
+            assert!(time.abs_diff(told) <= time / 1000, "{time:?} {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_file_from_before_phases_is_read_and_a_later_one_too() {
+        let mut recent = Recent::default();
+        recent.push(&good_https());
+        let json = serde_json::to_value(&recent).unwrap();
+        assert_eq!(serde_json::from_value::<Recent>(json.clone()).unwrap(), recent);
+        for odd in [None, Some("[]"), Some("[31]"), Some("[2048,7]"), Some("[511,1,2,3,4,5,6,7,8,9]")] {
+            let mut json = json.clone();
+            let run = json[0].as_object_mut().unwrap();
+            run.remove("phases");
+            if let Some(odd) = odd {
+                run.insert("phases".to_owned(), serde_json::from_str(odd).unwrap());
+            }
+            let read: Recent = serde_json::from_value(json).unwrap();
+            let run = read.runs().next().unwrap();
+            assert_eq!((run.status(), run.phases().count()), (Some(200), 0), "{odd:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_time_is_told_wrong_by_more_than_a_thousandth(microseconds in 0..1_u64 << 42) {
+            let time = Duration::from_micros(microseconds);
+            prop_assert!(time.abs_diff(unpack(pack(time))) <= time / 1000, "{:?}", unpack(pack(time)));
+        }
+
+        #[test]
+        fn any_time_and_any_list_has_a_meaning(time in any::<Duration>(), list in prop::collection::vec(any::<u16>(), 0..8)) {
+            let _ = unpack(pack(time));
+            let phases = Phases::from(list);
+            prop_assert!(phases.iter().count() <= Phase::MOST);
+            prop_assert_eq!(Phases::from(Vec::from(phases)), phases);
+        }
+    }
+
+    #[test]
+    fn it_costs_640_bytes_and_one_sentence_while_nothing_changes() {
+        assert!(size_of::<RecentRun>() * Recent::MOST <= 640, "{}", size_of::<RecentRun>());
         let mut recent = Recent::default();
         for _ in 0..3 {
             recent.push(&down(Reason::HttpStatus));

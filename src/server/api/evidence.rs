@@ -11,7 +11,7 @@ use super::path::{GoodWay, Way};
 use super::{Map, Summary, seconds};
 use crate::config::{TraceUrl, dns_numbers};
 use crate::observation::{
-    self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, IcmpDetail, Observation, Reason,
+    self, AddressRun, Certificate, Detail, Diagnosis, GrpcDetail, HttpDetail, IcmpDetail, Observation, Phase, Reason,
     RoundTrips, ServingStatus, SharedCause, TcpDetail, TlsSession, TraceId,
 };
 use crate::server::text::{rfc3339, rfc3339_seconds};
@@ -62,6 +62,9 @@ struct Short<'a> {
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
+    /// Each to a thousandth of it.
+    #[serde(skip_serializing_if = "Phases::is_empty")]
+    phases_seconds: Phases,
 }
 
 #[derive(Serialize)]
@@ -167,6 +170,7 @@ impl<'a> Short<'a> {
             sentence: run.sentence(),
             status: run.status(),
             address: run.address.map(|address| address.to_string()),
+            phases_seconds: Phases::new(run.phases()),
         }
     }
 }
@@ -375,8 +379,8 @@ struct Resolution<'a> {
 struct Phases(Vec<(&'static str, f64)>);
 
 impl Phases {
-    fn new(phases: &[(&'static str, Option<Duration>)]) -> Self {
-        Self(phases.iter().filter_map(|(name, time)| Some((*name, seconds((*time)?)))).collect())
+    fn new(phases: impl Iterator<Item = (Phase, Duration)>) -> Self {
+        Self(phases.map(|(phase, time)| (phase.as_label(), seconds(time))).collect())
     }
 
     fn is_empty(&self) -> bool {
@@ -501,55 +505,30 @@ struct Link<'a> {
 impl<'a> Run<'a> {
     fn new(run: &'a Observation) -> Self {
         let failure = run.outcome.failure();
-        let (phases, detail) = match &run.detail {
-            Detail::None => (Phases(Vec::new()), None),
-            Detail::Http(detail) => {
-                let phases = &detail.phases;
-                let phases = Phases::new(&[
-                    ("resolve", phases.resolve),
-                    ("connect", phases.connect),
-                    ("tls", phases.tls),
-                    ("processing", phases.processing),
-                    ("transfer", phases.transfer),
-                ]);
-                (phases, Some(Shown::Http(Http::new(detail))))
-            }
-            Detail::Tcp(detail) => (dialogue_phases(detail), Some(Shown::Tcp(Tcp::new(detail)))),
-            Detail::Unix(detail) => (dialogue_phases(detail), Some(Shown::Unix(Tcp::new(detail)))),
+        let detail = match &run.detail {
+            Detail::None => None,
+            Detail::Http(detail) => Some(Shown::Http(Http::new(detail))),
+            Detail::Tcp(detail) => Some(Shown::Tcp(Tcp::new(detail))),
+            Detail::Unix(detail) => Some(Shown::Unix(Tcp::new(detail))),
             Detail::Grpc(detail) => {
-                let GrpcDetail { connect, tls, check, ssl, http_status: _, status, message, serving, trace_id: _ } =
-                    &**detail;
-                let phases = Phases::new(&[("connect", *connect), ("tls", *tls), ("check", *check)]);
+                let GrpcDetail { status, message, serving, ssl, .. } = &**detail;
                 let serving_status = serving.map(ServingStatus::as_str);
-                (phases, Some(Shown::Grpc(Grpc { status: *status, message, serving_status, ssl: *ssl })))
+                Some(Shown::Grpc(Grpc { status: *status, message, serving_status, ssl: *ssl }))
             }
             Detail::Websocket(detail) => {
-                let phases = Phases::new(&[
-                    ("connect", detail.connect),
-                    ("tls", detail.tls),
-                    ("processing", detail.processing),
-                    ("transfer", detail.transfer),
-                ]);
                 let received_excerpt = Excerpt::new(&detail.received_excerpt);
-                let shown = Websocket { status: detail.status, upgraded: detail.upgraded, received_excerpt };
-                (phases, Some(Shown::Websocket(shown)))
+                Some(Shown::Websocket(Websocket { status: detail.status, upgraded: detail.upgraded, received_excerpt }))
             }
             Detail::Dns(detail) => {
-                let phases = Phases::new(&[("connect", detail.connect), ("request", detail.request)]);
                 let reply = detail.reply.as_ref();
-                let shown = Dns {
+                Some(Shown::Dns(Dns {
                     rcode: reply.map(|reply| dns_numbers::name(dns_numbers::RCODES, "RCODE", reply.rcode)),
                     truncated: detail.truncated,
                     serial: reply.and_then(|reply| reply.serial),
                     records: reply.map_or_else(Vec::new, |reply| reply.records.iter().map(|text| &**text).collect()),
-                };
-                (phases, Some(Shown::Dns(shown)))
+                }))
             }
-            Detail::Icmp(detail) => {
-                let resolve = run.resolution.as_ref().map(|resolution| resolution.elapsed);
-                let phases = Phases::new(&[("resolve", resolve), ("setup", detail.setup), ("rtt", detail.rtt)]);
-                (phases, Some(Shown::Icmp(Icmp::new(detail))))
-            }
+            Detail::Icmp(detail) => Some(Shown::Icmp(Icmp::new(detail))),
         };
         Self {
             time: rfc3339(run.started),
@@ -577,16 +556,12 @@ impl<'a> Run<'a> {
                     .flat_map(|lookup| lookup.name_servers.iter().map(|n| &**n))
                     .collect(),
             }),
-            phases_seconds: phases,
+            phases_seconds: Phases::new(run.phases()),
             addresses: run.addresses.iter().map(AtAddress::new).collect(),
             detail,
             tls: run.tls.as_ref().map(Tls::new),
         }
     }
-}
-
-fn dialogue_phases(detail: &TcpDetail) -> Phases {
-    Phases::new(&[("connect", detail.connect), ("tls", detail.tls)])
 }
 
 impl<'a> Http<'a> {
