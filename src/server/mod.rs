@@ -30,6 +30,7 @@ mod limits;
 mod negotiate;
 mod probe;
 mod routes;
+mod routing;
 mod runbooks;
 mod select;
 mod standing;

@@ -1,4 +1,4 @@
-//! Which format of the metrics page a client asks for (RFC 9110, 12.5.1).
+//! Which format a client asks for (RFC 9110, 12.5.1): of the metrics page, and of pages that are HTML for browsers.
 //!
 //! OpenMetrics is for those who name it, as Prometheus does. Everyone else gets text: browsers and curl take anything, and
 //! old tools that send `text/plain` with some version of their own can read 0.0.4 as a rule.
@@ -34,19 +34,67 @@ pub(super) fn format(headers: &HeaderMap) -> Format {
     best.map_or(Format::Text, |offer| offer.format)
 }
 
-fn offer(range: &str) -> Option<Offer> {
-    let mut parts = split(range, ';');
-    let media = parts.next()?.trim();
-    let (mut version, mut quality) = (None, 1.0);
-    for parameter in parts {
-        let Some((name, value)) = parameter.split_once('=') else { continue };
-        let (name, value) = (name.trim(), value.trim());
-        if name.eq_ignore_ascii_case("q") {
-            quality = value.parse::<f32>().ok().filter(|quality| (0.0..=1.0).contains(quality))?;
-        } else if name.eq_ignore_ascii_case("version") {
-            version = Some(value.trim_matches('"'));
+/// Text for people, as it can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    Html,
+    Markdown,
+    /// For those who name none of the others, such as curl: it is to be read as it is.
+    Plain,
+}
+
+/// What is wanted most of those that are named, and of those wanted equally the first.
+pub(super) fn text(headers: &HeaderMap) -> Text {
+    let mut best: Option<(Text, f32)> = None;
+    for value in headers.get_all(ACCEPT) {
+        let Ok(value) = value.to_str() else { continue };
+        for range in split(value, ',').filter_map(Range::new) {
+            let is = |media: &str| range.media.eq_ignore_ascii_case(media);
+            let text = if is("text/html") || is("application/xhtml+xml") {
+                Text::Html
+            } else if is("text/markdown") {
+                Text::Markdown
+            } else if is("text/plain") {
+                Text::Plain
+            } else {
+                continue;
+            };
+            if range.quality > best.map_or(0.0, |(_, quality)| quality) {
+                best = Some((text, range.quality));
+            }
         }
     }
+    best.map_or(Text::Plain, |(text, _)| text)
+}
+
+/// One media range.
+struct Range<'a> {
+    media: &'a str,
+    version: Option<&'a str>,
+    quality: f32,
+}
+
+impl<'a> Range<'a> {
+    /// `None` for one whose quality is none.
+    fn new(range: &'a str) -> Option<Self> {
+        let mut parts = split(range, ';');
+        let media = parts.next()?.trim();
+        let (mut version, mut quality) = (None, 1.0);
+        for parameter in parts {
+            let Some((name, value)) = parameter.split_once('=') else { continue };
+            let (name, value) = (name.trim(), value.trim());
+            if name.eq_ignore_ascii_case("q") {
+                quality = value.parse::<f32>().ok().filter(|quality| (0.0..=1.0).contains(quality))?;
+            } else if name.eq_ignore_ascii_case("version") {
+                version = Some(value.trim_matches('"'));
+            }
+        }
+        Some(Self { media, version, quality })
+    }
+}
+
+fn offer(range: &str) -> Option<Offer> {
+    let Range { media, version, quality } = Range::new(range)?;
     let (format, named) = if media.eq_ignore_ascii_case("application/openmetrics-text") {
         match version {
             None | Some("1.0.0") => (Format::OpenMetrics1, true),
@@ -167,6 +215,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn browsers_get_html_and_curl_what_can_be_read_as_it_is() {
+        use Text::{Html, Markdown, Plain};
+        for (accept, expected) in [
+            (&[][..], Plain),
+            (&["*/*"], Plain),
+            (&["text/*"], Plain),
+            (&["text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"], Html),
+            (&["text/html, text/markdown"], Html),
+            (&["text/markdown, text/html"], Markdown),
+            (&["text/html;q=0.5, text/markdown"], Markdown),
+            (&["text/plain", "Text/HTML"], Plain),
+            (&["text/plain;q=0.3", "Text/HTML;level=1"], Html),
+            (&["text/html;q=0"], Plain),
+            (&["text/html;q=2, text/markdown;q=0.1"], Markdown),
+            (&["application/json"], Plain),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in accept {
+                headers.append(ACCEPT, value.parse().unwrap());
+            }
+            assert_eq!(text(&headers), expected, "{accept:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn anything_is_answered_by_some_format(accept in proptest::collection::vec(any::<u8>(), 0..80)) {
@@ -176,6 +249,8 @@ mod tests {
             }
             let names_it = String::from_utf8_lossy(&accept).to_lowercase().contains("openmetrics");
             prop_assert!(names_it || format(&headers) == Format::Text);
+            let named = String::from_utf8_lossy(&accept).to_lowercase();
+            prop_assert!(named.contains("html") || text(&headers) != Text::Html);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The routes: one match on method and path, and what stands behind each.
+//! What stands behind each route; which there are is in `routing`.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::body::{Body, Content, Counted, Pieces, accepts_gzip, cut};
 use super::probe::ProbeEndpoint;
+use super::routing::{self, Place};
 use super::select::Filter;
 use super::text::{Answer, answer, plain, refusal};
 use super::watch::InFlight;
@@ -43,10 +44,6 @@ pub(super) struct Site {
 }
 
 const TARGETS: &str = "/api/v1/targets";
-const TARGET: &str = "/api/v1/targets/";
-/// The page of one target, for people.
-const PAGE: &str = "/targets/";
-const RUNBOOK: &str = "/runbooks/";
 
 impl Site {
     pub(super) fn new(context: Context, limits: Limits) -> Self {
@@ -110,21 +107,32 @@ impl Site {
         let Some(path) = self.external.strip(whole) else {
             return refusal(whole, StatusCode::NOT_FOUND, "nothing is here; everything is below --web.route-prefix");
         };
-        let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
-        match (method, path) {
-            (&Method::GET, "/") => self.index(head),
-            (&Method::GET, "/probe") => self.probe.probe(head).await,
-            (&Method::GET, "/logs") => self.probe.logs(head),
-            (&Method::GET, "/metrics") => self.metrics(head),
-            (&Method::GET, TARGETS) => self.targets(head),
-            (&Method::GET, path) if path.starts_with(TARGET) => self.target(&path[TARGET.len()..]),
-            (&Method::GET, path) if path.starts_with(PAGE) => self.target_page(&path[PAGE.len()..]),
-            (&Method::GET, path) if path.starts_with(RUNBOOK) => runbook(&path[RUNBOOK.len()..]),
-            (&Method::GET, "/config") => self.config(),
-            (&Method::GET, "/-/healthy") => plain(StatusCode::OK, "Healthy"),
-            (&Method::GET, "/-/ready") => self.ready(),
-            (&Method::POST, "/-/reload") => self.reload(&head.headers).await,
-            (_, path) => elsewhere(path),
+        if let Some(to) = routing::meant(path) {
+            return redirect(to);
+        }
+        let Some((route, rest)) = routing::find(path) else {
+            return missing(head, path, &format!("nothing is here; there are {}", routing::all()));
+        };
+        if !route.takes.has(&head.method) {
+            let allowed = route.takes.allow();
+            let sentence = format!("this path takes {allowed}");
+            let mut answer = refuse(head, path, StatusCode::METHOD_NOT_ALLOWED, &sentence);
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            return answer;
+        }
+        match route.place {
+            Place::Index => self.index(head),
+            Place::TargetPage => self.target_page(head, path, rest),
+            Place::Runbook => self.runbook(head, path, rest),
+            Place::Metrics => self.metrics(head),
+            Place::Targets => self.targets(head),
+            Place::Target => self.target(head, path, rest),
+            Place::Probe => self.probe.probe(head).await,
+            Place::Logs => self.probe.logs(head),
+            Place::Config => self.config(),
+            Place::Healthy => plain(StatusCode::OK, "Healthy"),
+            Place::Ready => self.ready(),
+            Place::Reload => self.reload(&head.headers).await,
         }
     }
 
@@ -170,10 +178,8 @@ impl Site {
     }
 
     fn html(&self, page: String, permit: Option<OwnedSemaphorePermit>) -> Answer {
-        let mut answer = answer(StatusCode::OK, "text/html; charset=utf-8", self.pieces(cut(page.into()), permit));
-        let headers = answer.headers_mut();
-        headers.insert(http::header::CONTENT_SECURITY_POLICY, html::content_security_policy());
-        headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        let mut answer = answer(StatusCode::OK, super::text::HTML, self.pieces(cut(page.into()), permit));
+        guard(answer.headers_mut());
         answer
     }
 
@@ -190,8 +196,8 @@ impl Site {
         answer(StatusCode::OK, super::text::JSON, self.pieces(api::list(snapshot), Some(permit)))
     }
 
-    fn target(&self, encoded: &str) -> Answer {
-        match self.one(TARGET, encoded) {
+    fn target(&self, head: &Parts, path: &str, encoded: &str) -> Answer {
+        match self.one(head, path, encoded) {
             Ok((target, _)) => {
                 super::text::json(StatusCode::OK, &api::Evidence::new(&target).tracing(self.traces().as_deref()))
             }
@@ -199,11 +205,35 @@ impl Site {
         }
     }
 
-    fn target_page(&self, encoded: &str) -> Answer {
-        match self.one(PAGE, encoded) {
+    fn target_page(&self, head: &Parts, path: &str, encoded: &str) -> Answer {
+        match self.one(head, path, encoded) {
             Ok((target, taken)) => self.html(html::target_page(&target, taken, self.traces().as_deref()), None),
             Err(answer) => *answer,
         }
+    }
+
+    /// HTML for browsers, and for everyone else the Markdown as it is: at night people use curl.
+    fn runbook(&self, head: &Parts, path: &str, called: &str) -> Answer {
+        let (called, wanted) = match called.strip_suffix(".md") {
+            Some(called) => (called, negotiate::Text::Markdown),
+            None => (called, negotiate::text(&head.headers)),
+        };
+        let called = if called.is_empty() { "README" } else { called };
+        let Some(markdown) = runbooks::find(called) else {
+            return missing(head, path, &format!("there is no runbook {called:?}; /runbooks/ lists them"));
+        };
+        let mut answer = match wanted {
+            negotiate::Text::Html => {
+                let target = query(head).find(|(name, _)| name == "target").map(|(_, target)| target);
+                let known = |name: &str| self.config.borrow().targets.iter().any(|target| target.name.as_str() == name);
+                let target = target.filter(|name| known(name));
+                self.html(html::runbook(called, markdown, target.as_deref()), None)
+            }
+            negotiate::Text::Markdown => answer(StatusCode::OK, super::text::MARKDOWN, Content::Whole(markdown.into())),
+            negotiate::Text::Plain => answer(StatusCode::OK, super::text::TEXT, Content::Whole(markdown.into())),
+        };
+        answer.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        answer
     }
 
     /// Where traces are to be seen.
@@ -212,14 +242,14 @@ impl Site {
     }
 
     /// The target of a path, by its percent-encoded name, or why there is none.
-    fn one(&self, path: &str, encoded: &str) -> Result<(TargetSnapshot, SystemTime), Box<Answer>> {
+    fn one(&self, head: &Parts, path: &str, encoded: &str) -> Result<(TargetSnapshot, SystemTime), Box<Answer>> {
         let Ok(name) = percent_encoding::percent_decode_str(encoded).decode_utf8() else {
-            return Err(Box::new(refusal(path, StatusCode::BAD_REQUEST, "the name of the target is not UTF-8")));
+            return Err(Box::new(refuse(head, path, StatusCode::BAD_REQUEST, "the name of the target is not UTF-8")));
         };
         let mut snapshot = (self.snapshots)(&|target| target.name.as_str() == name);
         let Some(target) = snapshot.targets.pop() else {
             let sentence = format!("no target is named {name:?}; {TARGETS} lists them");
-            return Err(Box::new(refusal(path, StatusCode::NOT_FOUND, &sentence)));
+            return Err(Box::new(missing(head, path, &sentence)));
         };
         Ok((target, snapshot.taken))
     }
@@ -272,15 +302,6 @@ impl Site {
     }
 }
 
-/// As text: readable as it is, and no more markup to trust.
-fn runbook(name: &str) -> Answer {
-    let name = if name.is_empty() { "README" } else { name };
-    match runbooks::find(name) {
-        Some(text) => answer(StatusCode::OK, super::text::TEXT, Content::Whole(text.into())),
-        None => plain(StatusCode::NOT_FOUND, format!("there is no runbook {name:?}; /runbooks/ lists them")),
-    }
-}
-
 fn redirect(to: &str) -> Answer {
     let mut answer = plain(StatusCode::FOUND, format!("See {to}"));
     if let Ok(to) = HeaderValue::from_str(to) {
@@ -300,24 +321,28 @@ fn too_many_pages(path: &str) -> Answer {
     answer
 }
 
-/// A path that is there with another method, or not at all.
-fn elsewhere(path: &str) -> Answer {
-    let allowed = match path {
-        "/" | "/metrics" | "/probe" | "/logs" | TARGETS | "/config" | "/-/healthy" | "/-/ready" => "GET, HEAD",
-        "/-/reload" => "POST",
-        path if path.starts_with(TARGET) || path.starts_with(PAGE) || path.starts_with(RUNBOOK) => "GET, HEAD",
-        _ => {
-            return refusal(
-                path,
-                StatusCode::NOT_FOUND,
-                "nothing is here; there are /, /metrics, /probe, /logs, /api/v1/targets, /config, /-/healthy, /-/ready and /-/reload",
-            );
-        }
+fn missing(head: &Parts, path: &str, sentence: &str) -> Answer {
+    refuse(head, path, StatusCode::NOT_FOUND, sentence)
+}
+
+/// The sentence in the form that whoever asks can read: a page with the routes for browsers, JSON below /api, else text.
+fn refuse(head: &Parts, path: &str, status: StatusCode, sentence: &str) -> Answer {
+    let mut answer = if !path.starts_with("/api/") && negotiate::text(&head.headers) == negotiate::Text::Html {
+        let page = html::elsewhere(path, status, sentence);
+        let mut answer = answer(status, super::text::HTML, Content::Whole(page.into()));
+        guard(answer.headers_mut());
+        answer
+    } else {
+        refusal(path, status, sentence)
     };
-    let sentence = format!("this path takes {allowed}");
-    let mut answer = refusal(path, StatusCode::METHOD_NOT_ALLOWED, &sentence);
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer.headers_mut().insert(VARY, HeaderValue::from_name(http::header::ACCEPT));
     answer
+}
+
+/// What a page may do: show itself, and nothing from elsewhere.
+fn guard(headers: &mut HeaderMap) {
+    headers.insert(http::header::CONTENT_SECURITY_POLICY, html::content_security_policy());
+    headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
 /// Whether a browser sent this for a page of another site. Browsers say so in `Sec-Fetch-Site`, though only to

@@ -14,6 +14,8 @@ pub(super) use crate::figures::{span, took};
 pub(super) type Answer = Response<Content>;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(super) const MARKDOWN: &str = "text/markdown; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 
 pub(super) fn answer(status: StatusCode, content_type: &'static str, content: Content) -> Answer {

@@ -146,6 +146,8 @@ fn passwords_are_asked_for_and_everything_is_below_the_prefix() {
     let root = ask("/");
     assert!(root.starts_with("HTTP/1.0 302") && root.contains("location: /uptime/"), "{root}");
     assert!(ask("/uptime/runbooks/http_status").contains("# http_status"));
+    assert!(ask("/uptime/runbooks").contains("location: runbooks/"), "relative, so that any prefix will do");
+    assert!(ask("/uptime/runbook").contains("/runbooks/NAME"));
 }
 
 #[test]

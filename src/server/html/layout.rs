@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use super::show::Shown;
 
 /// One for all pages, so that one hash allows it. Classes of states and phases are in `base.css`.
-pub(super) const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/index.css"));
+pub(super) const STYLE: &str =
+    concat!(include_str!("style/base.css"), include_str!("style/index.css"), include_str!("style/runbook.css"));
 
 /// One for all pages that are drawn by [`Page::render_live`]: it keeps them fresh, and its buttons copy texts.
 pub(super) const SCRIPT: &str = include_str!("script.js");

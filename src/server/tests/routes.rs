@@ -45,6 +45,9 @@ async fn every_route_answers_as_the_head_of_the_module_says() {
     let missing = server.get("/nothing?x=1").await;
     assert_eq!(missing.status, 404);
     assert!(missing.text().contains("/metrics"), "a hint at what there is");
+    for route in crate::server::routing::ROUTES {
+        assert!(missing.text().contains(&route.shown()), "{}: {}", route.shown(), missing.text());
+    }
     assert_eq!(server.get("/api/v2").await.json()["error"].as_str().unwrap(), missing.text().trim_end());
     assert_eq!(server.end().await.cut_off, 0);
 }
@@ -248,4 +251,71 @@ async fn what_the_list_is_asked_for_stands_in_the_url_and_is_never_ignored() {
         assert!(bad.text().contains(part), "{part}: {}", bad.text());
     }
     assert_eq!(bad.headers["content-security-policy"], page.headers["content-security-policy"]);
+}
+
+/// What Firefox sends.
+const BROWSER: &str = "accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";
+
+#[tokio::test]
+async fn browsers_get_runbooks_as_html_and_curl_as_markdown() {
+    let server = start(varied(), Limits::default()).await;
+    for (path, accept, content_type, part) in [
+        ("/runbooks/tls_expired", BROWSER, "text/html; charset=utf-8", "<h1>tls_expired</h1>"),
+        ("/runbooks/tls_expired", "accept: */*\r\n", "text/plain; charset=utf-8", "# tls_expired\n"),
+        ("/runbooks/tls_expired", "", "text/plain; charset=utf-8", "# tls_expired\n"),
+        ("/runbooks/tls_expired", "accept: text/markdown\r\n", "text/markdown; charset=utf-8", "# tls_expired\n"),
+        ("/runbooks/tls_expired.md", BROWSER, "text/markdown; charset=utf-8", "# tls_expired\n"),
+        ("/runbooks/", BROWSER, "text/html; charset=utf-8", "<a href=\"tls_expired\">tls_expired</a>"),
+        ("/runbooks/", "", "text/plain; charset=utf-8", "[tls_expired](tls_expired.md)"),
+        ("/runbooks/tls_expired?target=shop", BROWSER, "text/html; charset=utf-8", "<a href=\"../targets/shop\">"),
+    ] {
+        let reply = server.ask(&format!("GET {path}"), accept).await;
+        assert_eq!((reply.status, reply.headers["content-type"].as_str()), (200, content_type), "{path} {accept}");
+        assert_eq!(reply.headers["vary"], "accept, accept-encoding", "{path}");
+        assert!(reply.text().contains(part), "{path} {accept}: {}", reply.text());
+        let guarded = reply.headers.contains_key("content-security-policy");
+        assert_eq!(guarded, content_type.starts_with("text/html"), "{path} {accept}");
+    }
+    let unknown = server.ask("GET /runbooks/tls_expired?target=nobody", BROWSER).await;
+    assert!(!unknown.text().contains("nobody"), "a link to no page");
+}
+
+#[tokio::test]
+async fn a_wrong_path_is_answered_in_the_form_that_is_read() {
+    let server = start(varied(), Limits::default()).await;
+    for (request, status) in [
+        ("GET /nothing", 404),
+        ("GET /targets/nobody", 404),
+        ("GET /targets/%ff", 400),
+        ("GET /runbooks/nothing", 404),
+        ("GET /runbooks/../metrics", 404),
+        ("POST /targets/shop", 405),
+        ("DELETE /runbooks/tls_expired", 405),
+        ("GET /-/reload", 405),
+    ] {
+        let page = server.ask(request, BROWSER).await;
+        assert_eq!(
+            (page.status, page.headers["content-type"].as_str()),
+            (status, "text/html; charset=utf-8"),
+            "{request}"
+        );
+        assert!(page.headers["content-security-policy"].starts_with("default-src 'none'"), "{request}");
+        assert!(page.text().contains("runbooks/NAME</code></a>"), "{request}: {}", page.text());
+        assert_eq!(page.headers["vary"], "accept", "{request}");
+        let text = server.ask(request, "accept: */*\r\n").await;
+        assert_eq!((text.status, text.headers["content-type"].as_str()), (status, "text/plain; charset=utf-8"));
+        assert_eq!(text.headers.get("allow"), page.headers.get("allow"), "{request}");
+        assert_eq!(status == 405, page.headers.contains_key("allow"), "{request}");
+    }
+    let api = server.ask("GET /api/v1/targets/nobody", BROWSER).await;
+    assert_eq!(api.json()["error"], "no target is named \"nobody\"; /api/v1/targets lists them");
+}
+
+#[tokio::test]
+async fn a_slash_or_a_name_that_was_left_out_is_made_good() {
+    let server = start(varied(), Limits::default()).await;
+    for (path, to) in [("/runbooks", "runbooks/"), ("/targets", "./"), ("/targets/", "../")] {
+        let reply = server.get(path).await;
+        assert_eq!((reply.status, reply.headers["location"].as_str()), (302, to), "{path}");
+    }
 }
