@@ -54,6 +54,11 @@ impl External {
         format!("{}{}", self.targets(), utf8_percent_encode(name, SEGMENT))
     }
 
+    /// What to do about a reason.
+    pub(super) fn runbook(&self, called: &str) -> String {
+        format!("{}runbooks/{called}", self.base)
+    }
+
     /// The path below the prefix; `None` for what is not below it.
     pub(super) fn strip<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(&*self.prefix).filter(|rest| rest.starts_with('/'))

@@ -207,7 +207,10 @@ impl Site {
 
     fn target_page(&self, head: &Parts, path: &str, encoded: &str) -> Answer {
         match self.one(head, path, encoded) {
-            Ok((target, taken)) => self.html(html::target_page(&target, taken, self.traces().as_deref()), None),
+            Ok((target, taken)) => {
+                let page = html::target_page(&target, taken, self.traces().as_deref(), &self.external);
+                self.html(page, None)
+            }
             Err(answer) => *answer,
         }
     }

@@ -69,7 +69,12 @@ fn a_child_is_never_shown_down_without_its_parent_whose_own_turn_is_in_an_hour()
         "{index}"
     );
     let one = exporter.get("/targets/shop").text();
-    assert!(one.contains("<strong>Explained by <a href=\"gateway\"><bdi>gateway</bdi></a>, down since"), "{one}");
+    assert!(
+        one.contains(
+            "<strong>Not by itself:</strong> explained by <a href=\"gateway\"><bdi>gateway</bdi></a>, down since"
+        ),
+        "{one}"
+    );
     let narrow = exporter.scrape_path("/metrics?target=shop");
     narrow.metric("probe_explained_info").target("shop").label("by", "gateway").value(1.0);
 }

@@ -28,7 +28,9 @@ notice_files: [notices.yaml]
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
     let page = page.text();
     for part in [
-        "The shop is <span class=\"state\">down</span>",
+        "<h1><bdi>The shop</bdi> <span class=\"badge down\">",
+        "is-down",
+        "<td data-label=\"Latest failure\"><mark>503</mark></td>",
         "http_status",
         "Look first:",
         "<h2>Timeline</h2>",

@@ -4,7 +4,6 @@
 mod elsewhere;
 mod index;
 mod layout;
-mod path;
 mod runbook;
 mod show;
 mod target;

@@ -91,23 +91,6 @@ pub(super) fn target(targets: &str, name: &str) -> String {
     format!("{targets}{}", utf8_percent_encode(name, SEGMENT))
 }
 
-/// The class of a phase: it has one colour on every page, and the same in Grafana.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the page of the target, which is drawn anew next"))]
-pub(super) fn phase_class(phase: &str) -> &'static str {
-    match phase {
-        "resolve" => "phase-resolve",
-        "connect" => "phase-connect",
-        "tls" => "phase-tls",
-        "setup" => "phase-setup",
-        "processing" => "phase-processing",
-        "request" => "phase-request",
-        "check" => "phase-check",
-        "rtt" => "phase-rtt",
-        "transfer" => "phase-transfer",
-        _ => "phase-other",
-    }
-}
-
 /// `1 target`, `10,000 targets`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
@@ -161,16 +144,6 @@ mod tests {
         assert_eq!(shown, "<span class=\"badge down\"><i aria-hidden=\"true\">\u{2715}</i>down</span>");
         let marks: std::collections::BTreeSet<&str> = Standing::ALL.iter().map(|standing| standing.mark()).collect();
         assert_eq!(marks.len(), Standing::ALL.len(), "no two look alike");
-    }
-
-    #[test]
-    fn every_phase_of_every_prober_has_a_colour() {
-        let phases = ["resolve", "connect", "tls", "processing", "transfer", "setup", "rtt", "request", "check"];
-        for phase in phases {
-            assert_eq!(phase_class(phase), format!("phase-{phase}"));
-            assert!(super::super::layout::STYLE.contains(&format!(".phase-{phase}")), "{phase}");
-        }
-        assert_eq!(phase_class("\"><script>"), "phase-other");
     }
 
     #[test]
