@@ -78,9 +78,16 @@ fn now(target: &TargetSnapshot, taken: SystemTime) -> Markup {
     let vague = vague.filter(|(since, after)| since.time.duration_since(*after).is_ok_and(|gap| gap >= VAGUE));
     let last = target.last.as_deref();
     let failure = last.and_then(|run| Some((run.outcome.failure()?, run.look_first()?)));
+    let failing = target.failing_since().filter(|_| !down);
     let maintenance = target.target.maintenance.current(taken);
     html! {
         section class=(format_args!("box {}", Standing::of(target).as_label())) id="now" {
+            @if let Some(failing) = failing {
+                p {
+                    strong { "Failing since " (time(failing)) } " (" (span(taken.duration_since(failing).unwrap_or_default()))
+                    "), which is not confirmed yet."
+                }
+            }
             @if let Some(since) = &since {
                 p {
                     strong { @if down { "Down" } @else { "Up" } " since " (time(since.time)) }
@@ -96,7 +103,8 @@ fn now(target: &TargetSnapshot, taken: SystemTime) -> Markup {
                 p { strong { (Shown(&failure.sentence)) } " " small { (failure.reason.as_label()) } }
                 p {
                     (failure.reason.meaning()) " " strong { "Look first:" } " " (Shown(&look_first)) " "
-                    a href=(runbook(failure.reason, target)) { "Runbook" }
+                    a href=(runbook(failure.reason, target)) { "Runbook" } " "
+                    a href="#summary" { "Summary for the ticket" }
                 }
             }
             @if let Some(cause) = &target.shared_cause {

@@ -18,7 +18,9 @@ type Part = (Option<Phase>, Duration);
 
 /// The phases and the rest of a run.
 fn parts(phases: impl Iterator<Item = (Phase, Duration)>, elapsed: Duration) -> Vec<Part> {
-    let mut parts: Vec<Part> = phases.map(|(phase, time)| (Some(phase), time)).collect();
+    // Of an address there is nothing to look up: no time is nothing to show.
+    let reached = phases.filter(|(_, time)| !time.is_zero());
+    let mut parts: Vec<Part> = reached.map(|(phase, time)| (Some(phase), time)).collect();
     let rest = elapsed.saturating_sub(parts.iter().map(|(_, time)| *time).sum());
     // A twentieth is rounding and our own work.
     if rest > elapsed / 20 {

@@ -13,7 +13,7 @@ use crate::server::External;
 use crate::server::html::show::Shown;
 use crate::server::standing::{Since, Standing};
 use crate::server::text::rfc3339;
-use crate::state::{Explained, ParentState, TargetSnapshot};
+use crate::state::{Explained, ParentState, TargetSnapshot, Verdict};
 
 /// Differences that are told; the page has them all.
 const MOST: usize = 6;
@@ -48,7 +48,10 @@ fn write(
     let name = target.target.name.as_str();
     let shown = target.target.display_name.as_deref().unwrap_or(name);
     write!(out, "{} is {}", code(shown), Standing::of(target).as_label())?;
-    if let Some(since) = Since::of(target, taken) {
+    if let Some(failing) = target.failing_since().filter(|_| target.verdict != Verdict::Down) {
+        let length = taken.duration_since(failing).unwrap_or_default();
+        write!(out, " since {} ({}), not confirmed yet", utc(failing), span(length))?;
+    } else if let Some(since) = Since::of(target, taken) {
         let least = if since.at_least { "at least " } else { "" };
         write!(out, " since {} ({least}{})", utc(since.time), span(since.length))?;
     }
@@ -93,7 +96,9 @@ fn write(
     if let Some(end) = End::of(target, taken).filter(End::nears) {
         line("Certificate", &end.words())?;
     }
-    if let Some(differences) = differences(json) {
+    // Of a target that does not fail, the latest failure is an old one.
+    let fails = last.is_some_and(|run| !run.outcome.is_up());
+    if let Some(differences) = differences(json).filter(|_| fails) {
         line("Unlike the last good run", &differences)?;
     }
     if let Some(notice) = &target.notice {
@@ -113,10 +118,6 @@ fn write(
 /// In what the latest failure differs, the first few.
 fn differences(json: &Value) -> Option<String> {
     let run = |key: &str| json["evidence"][key].as_object();
-    // After an outage the latest failure is an old one.
-    if json["evidence"]["recovery"].is_object() {
-        return None;
-    }
     let pairs = side_by_side(fields(run("last_good")?), fields(run("latest_failure")?));
     let told: Vec<String> = pairs
         .iter()
@@ -199,6 +200,11 @@ mod tests {
         assert!(of("shop", |_| ()).contains("- Last run: succeeded after 123 ms\n"), "{}", of("shop", |_| ()));
         assert!(of("gone", |_| ()).contains("- Explained by: `expired`, which is down\n"));
         assert!(of("new", |_| ()).starts_with("`new` is unknown, as of "));
+        let failing = of("expired", |target| target.verdict = Verdict::Up);
+        assert!(
+            failing.starts_with("`expired` is failing since 2026-01-02 03:04:01 UTC (3 s), not confirmed yet, as of "),
+            "{failing}"
+        );
     }
 
     #[test]
