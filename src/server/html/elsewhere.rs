@@ -65,6 +65,6 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_no_markup() {
         let page = elsewhere("/<script>alert(1)</script>\"'&\u{202e}", StatusCode::NOT_FOUND, "no \"<b>\"");
-        assert!(!page.contains("<script>") && !page.contains("<b>") && !page.contains('\u{202e}'), "{page}");
+        assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains('\u{202e}'), "{page}");
     }
 }

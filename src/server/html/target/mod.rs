@@ -21,7 +21,7 @@ use self::path::path;
 use self::phases::LastRuns;
 use self::timeline::timeline;
 use super::SEGMENT;
-use super::layout::Page;
+use super::layout::{Page, live};
 use super::show::{self, Shown, badge, time};
 use crate::config::TraceUrl;
 use crate::figures::{span, took};
@@ -48,6 +48,7 @@ pub(in crate::server) fn page(
     let standing = Standing::of(target);
     let main = html! {
         h1 { (show::name(shown)) " " (badge(standing)) }
+        (live())
         (now(target, taken))
         (notice(target))
         (diagnosis(&json["diagnosis"]))
@@ -66,7 +67,7 @@ pub(in crate::server) fn page(
         }
     };
     let title = format!("{shown} is {}", standing.as_label());
-    Page { title: &title, root: "../", here: "targets/", foot }.render(&main)
+    Page { title: &title, root: "../", here: "targets/", foot }.render_live(&main)
 }
 
 /// What is so now, since when, why, and what to look at first.

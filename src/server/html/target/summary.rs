@@ -25,7 +25,7 @@ pub(super) fn section(text: &str) -> Markup {
     html! {
         section #summary {
             h2 { "Summary for the ticket" }
-            p { button type="button" hidden data-copy="summary-text" { "Copy summary for the ticket" } }
+            p data-keep { button type="button" hidden data-copy="summary-text" { "Copy summary for the ticket" } }
             pre #summary-text tabindex="0" aria-label="Summary for the ticket" { (Shown(text)) }
         }
     }
