@@ -108,6 +108,7 @@ class Chain:
         self.alertmanager = live.Alertmanager(self.folder, self.sink, changes, url="http://localhost:9093")
         self._stack.callback(self.alertmanager.stop)
         self._start_prometheus()
+        self._start_status()
 
     # ---- The exporters
 
@@ -203,6 +204,25 @@ class Chain:
         wait_for("Prometheus is ready", lambda: get(f"{self.prometheus}/-/ready"))
         targets = len(SERVICES) * len(REGIONS)
         wait_for("Prometheus has every target of every region", lambda: len(self.ask("target_vantage:probe_up:vote == 1")) == targets)
+
+    # ---- The status site
+
+    def _start_status(self):
+        self._status = self.folder / "status"
+        settings = {"name": "Example", "url": "https://status.example.com/", "shortest_incident": "1s"}
+        write(self.folder / "status.yaml", json.dumps(settings))
+        self._run("status", [
+            os.environ["UPTIME_EXPORTER"], "status", f"--prometheus={self.prometheus}", f"--config={self.folder / 'status.yaml'}",
+            f"--output={self._status}", "--every=1s"])
+        wait_for("the status site is written", lambda: (self._status / "index.html").exists() and self.status()["current"])
+
+    def status(self):
+        """What the site says to programs."""
+        return json.loads((self._status / "status.json").read_text())
+
+    def status_page(self):
+        """What it says to people."""
+        return (self._status / "index.html").read_text()
 
     def ask(self, expr):
         """The series of an instant query: labels and value."""

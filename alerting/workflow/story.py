@@ -109,6 +109,11 @@ def in_one_region(story):
     assert [body["status"] for body in hooks] == ["firing", "resolved"]
 
 
+def incident_of(chain, service):
+    """The latest incident of a service on the status site that has the operator's words, or None."""
+    return next((known for known in chain.status()["incidents"] if service in known["services"] and known["cause"]), None)
+
+
 def everywhere(story):
     chain = story.chain
     clock = Clock()
@@ -124,6 +129,11 @@ def everywhere(story):
     says(told, "A disk of our database is full.", "We are adding another one.", "2100-01-01 12:00 UTC")
     for secret in ("127.0.0.1", "http_status", "503"):
         assert secret not in told.body, f"customers read {secret}:\n{told.body}"
+    incident = wait_for("the status site tells it", lambda: incident_of(chain, "Search"))
+    assert (incident["end"], incident["cause"]) == (None, "A disk of our database is full."), incident
+    page = chain.status_page()
+    for words in ("A disk of our database is full.", "We are adding another one."):
+        assert words in page, f"{words!r} is not on the status site"
     clock.tick()
     chain.site.mend("search")
     end = story.heard(ONCALL, "search", "search is up again after")
@@ -133,6 +143,10 @@ def everywhere(story):
     told = story.heard(CUSTOMERS, "search", "Search is working again")
     check_duration(told.body, clock)
     chain.announce([])
+    incident = wait_for("the status site tells the end", lambda: (known := incident_of(chain, "Search")) and known["end"] and known)
+    assert incident["cause"] == "A disk of our database is full.", incident
+    for secret in ("127.0.0.1", "http_status", "503"):
+        assert secret not in chain.status_page(), f"customers read {secret} on the status site"
 
 
 def now_and_then(story):

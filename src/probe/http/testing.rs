@@ -76,6 +76,19 @@ pub(super) async fn probe_soon(settings: HttpSettings, url: &str) -> Observation
     run(&prober(settings, url), SOON).await
 }
 
+/// A run that the deadline ends, of a peer that is reached: a busy machine that did not get that far has more time.
+pub(super) async fn probe_soon_after_the_handshake(settings: HttpSettings, url: &str) -> Observation {
+    let mut time = SOON;
+    loop {
+        let observation = run(&prober(settings.clone(), url), time).await;
+        let on_the_way = matches!(reason(&observation), Some(Reason::ConnectTimeout | Reason::TlsTimeout));
+        if !on_the_way || time >= PATIENCE {
+            return observation;
+        }
+        time *= 2;
+    }
+}
+
 pub(super) fn detail(observation: &Observation) -> &HttpDetail {
     let Detail::Http(detail) = &observation.detail else { panic!("{:?}", observation.detail) };
     detail

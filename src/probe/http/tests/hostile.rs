@@ -87,7 +87,7 @@ impl Flood {
     async fn met_by(&self, settings: HttpSettings, url: &str) -> Observation {
         match self.ends {
             ByItself => probe(settings, url).await,
-            AtTheDeadline => probe_soon(settings, url).await,
+            AtTheDeadline => probe_soon_after_the_handshake(settings, url).await,
         }
     }
 }

@@ -242,7 +242,7 @@ async fn met_by(ends: Ends, settings: HttpSettings, address: SocketAddr) -> Obse
     let url = format!("https://{address}/");
     match ends {
         ByItself => probe(settings, &url).await,
-        AtTheDeadline => probe_soon(settings, &url).await,
+        AtTheDeadline => probe_soon_after_the_handshake(settings, &url).await,
     }
 }
 

@@ -234,7 +234,7 @@ async fn what_a_peer_does_instead_of_answering_has_its_reason() {
     }
     for (then, wanted) in [(Then::Silence, Reason::RequestTimeout), (Then::Stall, Reason::ResponseTimeout)] {
         let server = Server::start(&tls, then);
-        let observation = probe_soon(http3(&authority), &server.url()).await;
+        let observation = probe_soon_after_the_handshake(http3(&authority), &server.url()).await;
         assert_eq!(reason(&observation), Some(wanted), "{observation:?}");
     }
 }
