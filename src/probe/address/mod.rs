@@ -136,7 +136,7 @@ impl Resolver {
     /// # Errors
     /// No server says either.
     pub async fn records(&self, host: &str, record_type: RecordType) -> Result<Vec<RData>, Failure> {
-        let names = self.names();
+        let names = self.names().ok_or_else(|| unread(host))?;
         let candidates = names.candidates(host).map_err(|_| no_name(host))?;
         let mut unknown = None;
         for candidate in &candidates {
