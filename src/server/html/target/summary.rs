@@ -26,7 +26,7 @@ pub(super) fn section(text: &str) -> Markup {
         section #summary {
             h2 { "Summary for the ticket" }
             p data-keep { button type="button" hidden data-copy="summary-text" { "Copy summary for the ticket" } }
-            pre #summary-text tabindex="0" aria-label="Summary for the ticket" { (Shown(text)) }
+            pre #summary-text role="region" tabindex="0" aria-label="Summary for the ticket" { (Shown(text)) }
         }
     }
 }
