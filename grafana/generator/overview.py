@@ -181,8 +181,8 @@ def alerts():
         transformations=[merge(), columns(("alertname", "Alert"), ("target", "Target"), ("value", "Cause"), ("severity", "Severity"),
                                           ("Value #B", "Since"), hide=("Value #A",))],
         overrides=[
-            by_name("Target", links=[to_target()], width=120),
-            by_name("Cause", width=110),
+            by_name("Target", links=[to_target()], wrapText=True),
+            by_name("Cause", width=110, wrapText=True),
             by_name("Severity", width=90),
             by_name("Since", unit="dateTimeAsIsoNoDateIfToday", width=160),
         ],
@@ -197,7 +197,7 @@ def notices():
         size=(12, 8), none="No notices",
         transformations=[columns(("target", "Target"), ("cause", "Cause"), ("action", "What is done"), ("next_update", "Next update"),
                                  hide=("Value",)), as_time("Next update")],
-        overrides=[by_name("Target", links=[to_target()], width=120), by_name("Cause", wrapText=True), by_name("What is done", wrapText=True),
+        overrides=[by_name("Target", links=[to_target()], width=120, wrapText=True), by_name("Cause", wrapText=True), by_name("What is done", wrapText=True),
                    by_name("Next update", width=190)],
     )
 

@@ -192,7 +192,7 @@ const claims = {
     const rows = board.rows('Exporters');
     yield ['three exporters, each with its state', rows.length === 3 && rows.every((row) => row['Last reload'] === 'succeeded' && row['Writes failed'] === '0'
       && /ago$/.test(row['State written']))];
-    yield ['reasons have their names', equal(board.panel('Runs that said nothing').lines.slice(1), ['vantage'])];
+    yield ['reasons have their names', board.panel('Runs that said nothing').lines.includes('vantage')];
     yield ['the one that is cut off', board.panel('Anchors and name servers').spans.filter(({ values }) => values.at(-1) === 'no answer').length === 1];
   },
 };
