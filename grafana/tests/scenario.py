@@ -158,7 +158,7 @@ class Scenario:
                 target["labels"] = {"public": "true"} | target.get("labels", {})
         self.targets[region] = [(target["name"], target.get("labels", {})) for target in targets]
         return {
-            "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": region}, "region_name": region.split("-")[0].upper(),
+            "global": {"interval": "2s", "timeout": "1900ms", "labels": {"region": region}, "region_name": region.split("-")[0].upper(),
                        "anchors": [f"127.0.0.1:{plain}"],
                        "confirm": {"failures": 2, "retry_interval": "300ms"}},
             "modules": {"http_2xx": {"prober": "http", "http": {"preferred_ip_protocol": "ip4"}},
@@ -172,7 +172,7 @@ class Scenario:
         """A vantage that reaches nothing, so it can tell nothing of a target that nobody else watches."""
         self.targets["cut-off"] = [("afar", {"public": "true"})]
         return {
-            "global": {"interval": "1s", "timeout": "900ms", "labels": {"region": "cut-off"}, "anchors": [f"127.0.0.1:{closed}"]},
+            "global": {"interval": "2s", "timeout": "1900ms", "labels": {"region": "cut-off"}, "anchors": [f"127.0.0.1:{closed}"]},
             "modules": {"tcp_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}}},
             "targets": [{"name": "afar", "target": f"127.0.0.1:{closed}", "module": "tcp_connect", "display_name": "Far away",
                          "labels": {"public": "true"}}],
