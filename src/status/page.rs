@@ -447,7 +447,7 @@ impl Pages<'_> {
 
 /// A heading's sign; the words beside it say the same.
 fn icon(state: State) -> Markup {
-    html! { svg.icon class=(state.key()) aria-hidden="true" width="20" height="20" { use href={ "#sign-" (state.key()) } {} } }
+    html! { svg class={ "icon " (state.key()) } aria-hidden="true" width="20" height="20" { use href={ "#sign-" (state.key()) } {} } }
 }
 
 fn shapes() -> Markup {

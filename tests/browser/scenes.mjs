@@ -42,7 +42,7 @@ export function everything(site, count = 200, { hostile = true } = {}) {
     { name: 'back-door', target: `${http}/door/back`, confirm: { failures: 100, retry_interval: '2s' }, labels: { team: 'shop' } },
     { name: 'a-name-that-is-quite-long-as-names-of-services-in-large-companies-tend-to-be.eu-central-1.example.com',
       target: `${http}/good`, labels: { team: 'web' } },
-    ...STATES.shared.map((name) => ({ name, target: `127.0.7.1:9`, module: 'tcp', labels: { team: 'rack' } })),
+    ...STATES.shared.map((name) => ({ name, target: `127.0.7.1:7`, module: 'tcp', labels: { team: 'rack' } })),
   ];
   const shown = targets.filter((target) => hostile || (target.name !== 'hostile' && !target.name.includes('<')));
   for (let index = shown.length; index < count; index += 1) {

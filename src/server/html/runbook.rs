@@ -34,6 +34,7 @@ fn rendered(markdown: &str) -> Markup {
     let mut events = Vec::new();
     // Of the links that are open, whether they are kept.
     let mut links = Vec::new();
+    let mut tables = 0;
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
         match event {
             Event::Html(text) | Event::InlineHtml(text) => events.push(Event::Text(text)),
@@ -52,9 +53,10 @@ fn rendered(markdown: &str) -> Markup {
             }
             // A phone scrolls the table and not the page.
             Event::Start(Tag::Table(alignments)) => {
-                events.push(Event::Html(CowStr::Borrowed(
-                    "<div class=\"scroll\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">",
-                )));
+                tables += 1;
+                let region =
+                    format!("<div class=\"scroll\" role=\"region\" aria-label=\"Table {tables}\" tabindex=\"0\">");
+                events.push(Event::Html(region.into()));
                 events.push(Event::Start(Tag::Table(alignments)));
             }
             Event::End(TagEnd::Table) => {

@@ -116,7 +116,7 @@ fn sort(rows: &mut Vec<Row<'_>>, query: &Query) {
             ((group.map(|value| (value.is_none(), value)), key.is_none(), key, index), row)
         })
         .collect();
-    keyed.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    keyed.sort_unstable_by_key(|(key, _)| *key);
     rows.extend(keyed.into_iter().map(|(_, row)| row));
 }
 
