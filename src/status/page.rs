@@ -16,6 +16,13 @@ const RECENT: usize = 20;
 /// What stands open for so long has missed some news.
 const LONG_OPEN: u64 = 300;
 
+/// Which of the two pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Now,
+    History,
+}
+
 impl State {
     pub(super) fn key(self) -> &'static str {
         match self {
@@ -117,18 +124,19 @@ impl Pages<'_> {
                 p { a href="history.html" { (self.text("history_all")) } }
             }
         };
-        self.page(&self.language().say("title", &[("name", &site.name)]), main)
+        self.page(&self.language().say("title", &[("name", &site.name)]), Kind::Now, main)
     }
 
     pub(super) fn history(&self) -> String {
         let main = html! {
+            h1 { (self.language().say("title", &[("name", &self.site.name)])) }
             p { a href="./" { (self.text("back")) } }
             section #history aria-labelledby="history-text" {
-                h1 #history-text { (self.text("history")) }
+                h2 #history-text { (self.text("history")) }
                 (self.months(self.site.incidents.iter().filter(|incident| incident.end.is_some())))
             }
         };
-        self.page(&format!("{}: {}", self.site.name, self.text("history")), main)
+        self.page(&format!("{}: {}", self.site.name, self.text("history")), Kind::History, main)
     }
 
     fn headline(&self) -> &'static str {
@@ -157,7 +165,7 @@ impl Pages<'_> {
         incident.end.is_some() && age <= i64::from(DAYS) * 86_400
     }
 
-    fn page(&self, title: &str, main: Markup) -> String {
+    fn page(&self, title: &str, kind: Kind, main: Markup) -> String {
         let style = format!(
             "{STYLE}:root{{--accent:{}}}@media (prefers-color-scheme:dark){{:root{{--accent:{}}}}}",
             self.settings.light, self.settings.dark
@@ -181,7 +189,7 @@ impl Pages<'_> {
                     style { (PreEscaped(&style)) }
                 }
                 body {
-                    a.skip href="#services" { (self.text("skip")) }
+                    @if kind == Kind::Now { a.skip href="#services" { (self.text("skip")) } }
                     (shapes())
                     header {
                         a.name href="./" {

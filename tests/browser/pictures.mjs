@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url';
 
 import { browser, open } from './browser.mjs';
 import { exporter, until } from './exporter.mjs';
-import { STATES, everything } from './scenes.mjs';
+import { prometheus } from './prometheus.mjs';
+import { STATES, customers, everything } from './scenes.mjs';
 import { site } from './site.mjs';
+import { statusSite } from './status_site.mjs';
 
 const folder = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 const [chrome, watched] = await Promise.all([browser(), site()]);
@@ -19,7 +21,23 @@ await until('what is to be down is down, and for one cause', async () => {
   const rack = await running.json(`/api/v1/targets/${STATES.shared[0]}`);
   return (down.every((name) => seen.includes(name)) && rack.shared_cause != null) || seen;
 });
+const served = await exporter(customers(watched), { files: { 'notices.json': '[]' } });
+const history = await prometheus([served.url]);
+const status = await statusSite(history.url, {
+  name: 'Example', url: 'https://status.example.com/', shortest_incident: '1s', latency: true,
+  group_label: 'group', groups: [{ value: 'core', name: 'Products' }, { value: 'more', name: 'More' }],
+});
+watched.break('search');
+served.write('notices.json', JSON.stringify([{
+  targets: ['internal-Search'], cause: 'A disk of the index is full.', action: 'We are moving the index to a larger one.',
+  next_update: new Date(Date.now() + 1_800_000).toISOString().slice(0, 19) + 'Z',
+}]));
+await until('the words are on the site', () => status.json().incidents.some((one) => one.cause) || status.json().incidents);
+
 for (const [name, path, width, scheme, height] of [
+  ['status-light', status.url, 1440, 'light', 1400],
+  ['status-dark', status.url, 1440, 'dark', 1400],
+  ['status-phone', status.url, 390, 'light', 844],
   ['operators-light', '/', 1440, 'light', 1100],
   ['operators-dark', '/', 1440, 'dark', 1100],
   ['operators-phone', '/', 390, 'dark', 844],
@@ -27,7 +45,7 @@ for (const [name, path, width, scheme, height] of [
   ['target-dark', '/targets/expired', 1440, 'dark', 1500],
   ['target-phone', '/targets/timeout', 390, 'light', 844],
 ]) {
-  const view = await open(chrome, running.url + path, { width, scheme });
+  const view = await open(chrome, new URL(path, running.url).href, { width, scheme });
   await view.page.setViewportSize({ width, height });
   const file = `${folder}${name}.png`;
   await view.page.screenshot({ path: file });
@@ -40,5 +58,8 @@ for (const [name, path, width, scheme, height] of [
   await view.close();
 }
 await chrome.close();
+await status.stop();
+await history.stop();
+await served.stop();
 await running.stop();
 await watched.stop();

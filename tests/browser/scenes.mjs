@@ -88,3 +88,25 @@ export function crowd(site, count = 10_000) {
     targets,
   };
 }
+
+/** What customers see: services in groups, under the names that they know. `said`: the operator's notices. */
+export function customers(site) {
+  const service = (name, door, group) => ({
+    name: `internal-${name}`, target: `${site.http}/door/${door}`, display_name: name,
+    labels: { public: 'true', group, internal_label: 'internal-value' },
+  });
+  const noon = (offset) => new Date(Date.now() + offset * 3_600_000).toISOString().slice(0, 19) + 'Z';
+  return {
+    global: { interval: '1s', timeout: '900ms', confirm: { failures: 2, retry_interval: '200ms' }, labels: { region: 'internal-eu' }, region_name: 'Europe' },
+    targets: [
+      service('Search', 'search', 'core'), service('Sign-in', 'sign-in', 'core'), service('The shop', 'shop', 'core'),
+      service('Mail', 'mail', 'more'), service('Reports', 'reports', 'more'),
+      { name: 'internal-database', target: `${site.http}/good` },
+    ],
+    maintenance: [
+      { name: 'internal-move', targets: ['internal-Reports'], once: { start: noon(-1), end: noon(1) } },
+      { name: 'internal-upgrade', targets: ['internal-Mail'], once: { start: noon(24), end: noon(26) } },
+    ],
+    notice_files: ['notices.json'],
+  };
+}
