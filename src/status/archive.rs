@@ -96,13 +96,22 @@ impl Archive {
         };
     }
 
-    /// Puts what was said before into the site, and what is new into the archive; the lines for it.
-    pub(super) fn merge(&mut self, site: &mut Site) -> Vec<Record> {
+    /// Puts what was said before into the site, and what is new into the archive; the lines for it. Incidents of less than
+    /// `shortest` seconds that go on are not kept yet.
+    pub(super) fn merge(&mut self, site: &mut Site, shortest: f64) -> Vec<Record> {
         let now = site.written_at;
         let mut records = Vec::new();
         let mut found: Vec<String> = Vec::new();
         for incident in &mut site.incidents {
-            let known = self.incidents.values().find(|known| !found.contains(&known.id) && same(known, incident));
+            let mut candidates =
+                self.incidents.values().filter(|known| !found.contains(&known.id) && same(known, incident));
+            let known = self.incidents.get(&incident.id).filter(|known| !found.contains(&known.id));
+            let known = known.or_else(|| candidates.next());
+            // One that ends sooner is not listed, so it is not written down before.
+            if known.is_none() && incident.end.is_none() && incident.seconds(now) < shortest {
+                found.push(incident.id.clone());
+                continue;
+            }
             if let Some(known) = known {
                 incident.id.clone_from(&known.id);
                 // What the operator took away after the end, or before a restart, was said all the same.
@@ -217,7 +226,7 @@ mod tests {
     /// One run, as the command has them.
     fn step(path: &Path, mut site: Site) -> (Site, usize) {
         let (mut archive, _) = Archive::read(path).unwrap();
-        let records = archive.merge(&mut site);
+        let records = archive.merge(&mut site, 60.0);
         append(path, &records).unwrap();
         (site, records.len())
     }
@@ -241,6 +250,32 @@ mod tests {
             told.incidents[0].updates,
             [Update { at: at("10:05"), cause: "A disk is full.".to_owned(), action: String::new() }]
         );
+    }
+
+    #[test]
+    fn services_that_come_to_share_their_words_stay_open_each_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.jsonl");
+        let two = |words: &str| {
+            let shop = Incident { services: vec!["Shop".to_owned()], ..incident("shop-1", "09:58", None, words) };
+            vec![incident("search-1", "09:58", None, words), shop]
+        };
+        step(&path, site("10:00", two("")));
+        let (told, _) = step(&path, site("10:05", two("A disk is full.")));
+        assert!(told.incidents.iter().all(|incident| incident.end.is_none()), "{told:?}");
+        let mut joined = told.incidents;
+        super::super::model::join(&mut joined);
+        assert_eq!(joined.len(), 1);
+    }
+
+    #[test]
+    fn what_may_be_over_sooner_than_is_listed_is_not_kept_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.jsonl");
+        let (told, written) = step(&path, site("10:00", vec![incident("search-1", "10:00", None, "")]));
+        assert_eq!((told.incidents.len(), written), (1, 0), "it is shown while it goes on");
+        let (told, written) = step(&path, site("10:02", Vec::new()));
+        assert_eq!((told.incidents.len(), written), (0, 0));
     }
 
     #[test]

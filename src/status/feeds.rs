@@ -86,7 +86,7 @@ pub(super) fn calendar(site: &Site, settings: &Settings) -> String {
         event
             .uid(&format!(
                 "{}-{}@{}",
-                window.services.join("-").replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+                percent_encoding::utf8_percent_encode(&window.services.join(","), percent_encoding::NON_ALPHANUMERIC),
                 start.as_second(),
                 settings.url.host_str().unwrap_or_default()
             ))

@@ -118,7 +118,8 @@ impl Language {
         let mut problems = Vec::new();
         for (key, text) in texts {
             match self.texts.get(&key) {
-                None => problems.push((key, "is not a text of the site; docs/status-site.md has them all".to_owned())),
+                None => problems
+                    .push((key, "is not a text of the site; src/status/languages/en.yaml has them all".to_owned())),
                 Some(known) if matches!(key.as_str(), "plural" | "language") => {
                     problems.push((key, format!("is {known:?} by the language; choose another language instead")));
                 }

@@ -58,6 +58,8 @@ pub enum StatusError {
     Archive { path: PathBuf, source: std::io::Error },
     #[error("cannot write the site")]
     Write(#[from] SiteError),
+    #[error("stopped before the site was written")]
+    Stopped,
 }
 
 impl StatusError {
@@ -82,7 +84,11 @@ pub async fn run(args: &StatusArgs, stop: &CancellationToken) -> Result<String, 
     let mut reader = Reader::new(prometheus, settings.latency);
     let mut warned: Vec<String> = Vec::new();
     loop {
-        let done = once(args, output, &mut settings, &mut reader, &mut warned).await;
+        let done = tokio::select! {
+            done = once(args, output, &mut settings, &mut reader, &mut warned) => done,
+            () = stop.cancelled(), if args.every.is_some() => return Ok(String::new()),
+            () = stop.cancelled() => return Err(StatusError::Stopped),
+        };
         let Some(every) = args.every else {
             return done.map(|written| format!("{}: {written} files written\n", output.display()));
         };
@@ -126,11 +132,11 @@ async fn once(
             (known.unwrap_or_else(|| model::build(&Facts::default(), settings, now).0), Some(error))
         }
     };
-    warnings.retain(|warning| !warned.contains(warning));
-    for warning in warnings {
+    // Once, while it is so.
+    for warning in warnings.iter().filter(|warning| !warned.contains(warning)) {
         warn!("{warning}");
-        warned.push(warning);
     }
+    *warned = warnings;
     if failed.is_none() {
         keep(output, settings, &mut site)?;
     }
@@ -150,7 +156,9 @@ fn keep(output: &Path, settings: &Settings, site: &mut Site) -> Result<(), Statu
     if unread > 0 {
         warn!(file = %path.display(), lines = unread, "Passed over lines of the archive that cannot be read.");
     }
-    let records = archive.merge(site);
+    let records = archive.merge(site, settings.shortest_incident.as_secs_f64());
+    model::join(&mut site.incidents);
+    model::sort(&mut site.incidents);
     archive::append(&path, &records).map_err(failed)
 }
 

@@ -236,7 +236,6 @@ pub(super) fn build(facts: &Facts, settings: &Settings, now: f64) -> (Site, Vec<
     } else {
         State::Unknown
     };
-    join(&mut site.incidents);
     sort(&mut site.incidents);
     site.announcements = said
         .into_iter()
@@ -287,8 +286,9 @@ pub(super) fn sort(incidents: &mut [Incident]) {
     });
 }
 
-/// Services of which the operator says the same are one incident.
-fn join(incidents: &mut Vec<Incident>) {
+/// Services of which the operator says the same are one incident. The archive has them one by one, since the words may differ
+/// again.
+pub(super) fn join(incidents: &mut Vec<Incident>) {
     let mut joined: Vec<Incident> = Vec::new();
     for incident in incidents.drain(..) {
         let spoken = !incident.cause.is_empty() || !incident.action.is_empty();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::ask::{Facts, Target, Words};
 use super::config::Settings;
-use super::model::{Site, State, build};
+use super::model::{Site, State, build, join};
 use super::write;
 use crate::config::foreign::Foreign;
 use crate::report::Vantage;
@@ -108,13 +108,14 @@ fn facts(targets: Vec<Target>) -> Facts {
 }
 
 fn site(facts: &Facts, more: &str) -> Site {
-    build(facts, &settings(more), NOW).0
+    let mut site = build(facts, &settings(more), NOW).0;
+    join(&mut site.incidents);
+    site
 }
 
 fn page(facts: &Facts, more: &str) -> String {
     let settings = settings(more);
-    let (site, _) = build(facts, &settings, NOW);
-    text_of(&site, &settings, "index.html")
+    text_of(&site(facts, more), &settings, "index.html")
 }
 
 fn text_of(site: &Site, settings: &Settings, name: &str) -> String {
@@ -261,7 +262,7 @@ fn nothing_of_ours_reaches_the_site() {
         let (mut site, warnings) = build(&facts, &settings, NOW);
         assert_eq!(warnings.len(), 1, "whoever runs it is told of the target without a name");
         let mut archive = super::archive::Archive::default();
-        let records = archive.merge(&mut site);
+        let records = archive.merge(&mut site, 60.0);
         let folder = tempfile::tempdir().unwrap();
         super::archive::append(&folder.path().join("archive.jsonl"), &records).unwrap();
         write::write(folder.path(), &write::files(&site, &settings, None), None).unwrap();
