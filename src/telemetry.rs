@@ -3,6 +3,8 @@
 //! Other modules hold an `Arc<Telemetry>` and count; `server` gathers. Per-target series are not here:
 //! `metrics` renders those from a snapshot, so that a removed target leaves nothing behind.
 
+use std::time::Duration;
+
 use prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
@@ -175,6 +177,8 @@ impl StateFileTelemetry {
 #[derive(Clone)]
 pub struct DiscoveryTelemetry {
     pub targets: IntGaugeVec,
+    /// Seconds.
+    pub refresh_interval: GaugeVec,
     /// Unix seconds.
     pub last_success: GaugeVec,
     pub failures: IntCounterVec,
@@ -188,17 +192,20 @@ impl DiscoveryTelemetry {
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         const LABELS: [&str; 2] = ["kind", "source"];
         let targets = "Targets in the last good list of a source (target_http, target_dns).";
+        let refresh_interval = "Seconds between two questions to a source of targets, as configured.";
         let last_success = "Unix time of the last good list of a source of targets, in seconds.";
         let failures = "Times a source of targets gave no good list; the one before stays.";
         let shrinks = "Lists of a source of targets that lost more than half of the targets at once.";
         let opts = |name: &str, help: &str| Opts::new(format!("uptime_exporter_discovery_{name}"), help);
         let all = Self {
             targets: IntGaugeVec::new(opts("targets", targets), &LABELS)?,
+            refresh_interval: GaugeVec::new(opts("refresh_interval_seconds", refresh_interval), &LABELS)?,
             last_success: GaugeVec::new(opts("last_success_timestamp_seconds", last_success), &LABELS)?,
             failures: IntCounterVec::new(opts("failures_total", failures), &LABELS)?,
             shrinks: IntCounterVec::new(opts("shrinks_total", shrinks), &LABELS)?,
         };
         registry.register(Box::new(all.targets.clone()))?;
+        registry.register(Box::new(all.refresh_interval.clone()))?;
         registry.register(Box::new(all.last_success.clone()))?;
         registry.register(Box::new(all.failures.clone()))?;
         registry.register(Box::new(all.shrinks.clone()))?;
@@ -206,7 +213,8 @@ impl DiscoveryTelemetry {
     }
 
     /// Counts what there is to count of a source from the start, so that one that never answers is seen.
-    pub fn show(&self, labels: &[&str; 2]) {
+    pub fn show(&self, labels: &[&str; 2], refresh_interval: Duration) {
+        self.refresh_interval.with_label_values(labels).set(refresh_interval.as_secs_f64());
         self.targets.with_label_values(labels);
         self.last_success.with_label_values(labels);
         self.failures.with_label_values(labels);
@@ -216,6 +224,7 @@ impl DiscoveryTelemetry {
     /// Takes the series of a source away. What was never shown is no error.
     pub fn forget(&self, labels: &[&str; 2]) {
         let _ = self.targets.remove_label_values(labels);
+        let _ = self.refresh_interval.remove_label_values(labels);
         let _ = self.last_success.remove_label_values(labels);
         let _ = self.failures.remove_label_values(labels);
         let _ = self.shrinks.remove_label_values(labels);

@@ -50,6 +50,12 @@ use watch::Watch;
 /// How long a stop may take. The servers give open requests 5 s of their own; the rest is for them to say how it went.
 const GRACE: Duration = Duration::from_secs(6);
 
+/// How long the first pages wait for targets that others name.
+const FIRST_LISTS: Duration = Duration::from_secs(5);
+
+/// When lists of targets are taken up again after a config that did not load.
+const LISTS_AGAIN: Duration = Duration::from_secs(30);
+
 /// A target and what probes it.
 pub type Probed = (Arc<Target>, Arc<TargetProber>);
 
@@ -75,6 +81,8 @@ struct Running {
     state: State,
     fleet: Fleet,
     discoveries: Discoveries,
+    /// When to try again to take up lists that have changed.
+    lists_again: Option<Instant>,
     config: channel::Sender<Arc<Config>>,
     /// What the probers of the config share.
     shared: channel::Sender<Arc<Shared>>,
@@ -247,6 +255,7 @@ impl App {
             state,
             fleet,
             discoveries,
+            lists_again: None,
             config,
             shared,
             watch,
@@ -259,6 +268,7 @@ impl App {
             stop,
         };
         app.take_over(loaded, "start");
+        app.take_first_lists(&found).await;
         // Not before: a page without targets would end all series of theirs for whoever scrapes it.
         let mut servers = JoinSet::new();
         for listener in listeners {
@@ -285,6 +295,9 @@ impl App {
                 Some(()) = hangup.recv() => app.reload(Input::File(app.path.clone()), "SIGHUP").await.map(drop),
                 () = sleep_until(app.watch.next_look()) => app.look().await,
                 () = found.changed() => app.reload_for_lists().await,
+                () = sleep_until(app.lists_again.unwrap_or_else(Instant::now)), if app.lists_again.is_some() => {
+                    app.reload_for_lists().await
+                }
                 _ = readiness.tick(), if !*ready.borrow() => {
                     if app.state.all_observed() && app.has_heard() {
                         ready.send_replace(true);
@@ -330,8 +343,25 @@ impl Running {
     /// Takes up lists of targets that have changed.
     async fn reload_for_lists(&mut self) -> Result<(), Stopped> {
         let source = self.config.borrow().source.clone();
-        let _ = self.reload(Input::Before(source), "lists of targets").await?;
+        let failed = self.reload(Input::Before(source), "lists of targets").await?.is_err();
+        // A file that could not be read now may be readable soon, and the list will not change again for that.
+        self.lists_again = failed.then(|| Instant::now() + LISTS_AGAIN);
         Ok(())
+    }
+
+    /// Takes up the lists that are given soon, so that the first pages have the targets that others name.
+    async fn take_first_lists(&mut self, found: &Found) {
+        let until = Instant::now() + FIRST_LISTS;
+        loop {
+            // All that have answered by now, then those that answer next.
+            let next = if self.has_heard() { Instant::now() } else { Instant::now() + Duration::from_millis(50) };
+            match timeout_at(next, found.changed()).await {
+                Ok(()) if self.reload_for_lists().await.is_err() => return,
+                Ok(()) => {}
+                Err(_) if self.has_heard() || Instant::now() >= until || self.stop.is_cancelled() => return,
+                Err(_) => {}
+            }
+        }
     }
 
     /// Whether every source of targets has answered or failed once.

@@ -62,6 +62,7 @@ async fn running(file: &File) -> Running {
         state,
         fleet,
         discoveries: Discoveries::new(found),
+        lists_again: None,
         config,
         shared: channel::Sender::new(Arc::clone(&loaded.shared)),
         watch,

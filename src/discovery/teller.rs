@@ -1,6 +1,6 @@
 //! Where sources leave what they find: the lists, for the config; what became of each source, for the log and the metrics.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,6 +26,8 @@ struct State {
     lists: Lists,
     /// Sources that have answered or failed once.
     heard: HashSet<Box<str>>,
+    /// Of each source, which of its tasks counts; one that was aborted may say one thing more.
+    current: HashMap<Box<str>, u64>,
 }
 
 impl Found {
@@ -57,8 +59,12 @@ impl Found {
 
     /// For the task of one source.
     pub fn teller(&self, source: &Arc<Discovery>) -> Teller {
-        self.0.telemetry.show(&labels(source));
-        Teller { found: self.clone(), source: Arc::clone(source), trouble: Mutex::default() }
+        let mut state = self.state();
+        let current = state.current.entry(source.source.clone()).or_default();
+        *current += 1;
+        let generation = *current;
+        self.0.telemetry.show(&labels(source), source.refresh_interval);
+        Teller { found: self.clone(), source: Arc::clone(source), generation, trouble: Mutex::default() }
     }
 
     /// A source is not asked any more.
@@ -66,6 +72,7 @@ impl Found {
         let mut state = self.state();
         state.lists.remove(&source.source);
         state.heard.remove(&source.source);
+        *state.current.entry(source.source.clone()).or_default() += 1;
         self.0.telemetry.forget(&labels(source));
     }
 
@@ -82,6 +89,7 @@ fn labels(source: &Discovery) -> [&str; 2] {
 pub struct Teller {
     found: Found,
     source: Arc<Discovery>,
+    generation: u64,
     /// Why there was no list the last time.
     trouble: Mutex<Option<String>>,
 }
@@ -92,13 +100,16 @@ impl Teller {
         let count = count(&groups);
         let telemetry = &self.found.0.telemetry;
         let (kind, source) = (self.source.provider.kind(), &*self.source.source);
+        let mut state = self.found.state();
+        if !self.counts(&state) {
+            return;
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         telemetry.targets.with_label_values(&labels(&self.source)).set(i64::try_from(count).unwrap_or(i64::MAX));
         telemetry.last_success.with_label_values(&labels(&self.source)).set(now.as_secs_f64());
         if self.trouble().take().is_some() {
             info!(kind, source, targets = count, "The source of targets answers again.");
         }
-        let mut state = self.found.state();
         state.heard.insert(self.source.source.clone());
         let before = state.lists.get(&self.source.source);
         if before.is_some_and(|before| **before == *groups) {
@@ -120,13 +131,21 @@ impl Teller {
 
     /// There is no list. The one before stays.
     pub fn failed(&self, why: &str) {
+        let mut state = self.found.state();
+        if !self.counts(&state) {
+            return;
+        }
         self.found.0.telemetry.failures.with_label_values(&labels(&self.source)).inc();
         let (kind, source) = (self.source.provider.kind(), &*self.source.source);
         // Once, for it is tried again and again; the counter tells the rest.
         if self.trouble().replace(why.to_owned()).as_deref() != Some(why) {
             warn!(kind, source, error = why, "The source of targets has failed; its targets stay as they are.");
         }
-        self.found.state().heard.insert(self.source.source.clone());
+        state.heard.insert(self.source.source.clone());
+    }
+
+    fn counts(&self, state: &State) -> bool {
+        state.current.get(&self.source.source) == Some(&self.generation)
     }
 
     fn trouble(&self) -> MutexGuard<'_, Option<String>> {

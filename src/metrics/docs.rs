@@ -48,7 +48,7 @@ fn own() -> Vec<(String, String, String, String)> {
         let _ = telemetry.registry.register(Box::new(count));
     }
     if let Ok(discovery) = DiscoveryTelemetry::register(&telemetry.registry) {
-        discovery.show(&["http", "https://inventory.example.com/targets"]);
+        discovery.show(&["http", "https://inventory.example.com/targets"], std::time::Duration::ZERO);
     }
     let vantage = super::VantageGauge::new(|| Some((crate::config::LabelSet::default(), true)));
     let _ = telemetry.registry.register(Box::new(vantage));
