@@ -185,7 +185,7 @@ impl World {
             let mut having = Vec::new();
             for path in &files {
                 let notices = read(path)?;
-                having.extend(notices.iter().any(|notice| notice.audience == audience).then_some(path));
+                having.extend(notices.iter().any(|notice| same(&notice.audience, &audience)).then_some(path));
             }
             if let [only] = having.as_slice() {
                 return File::open((*only).clone(), Missing::IsAnError);

@@ -4,6 +4,10 @@ use crate::config::Target;
 use crate::server::standing::Standing;
 use crate::state::{TargetSnapshot, Verdict};
 
+/// More than anybody asks for; each costs time for each target.
+const MOST_LABELS: usize = 32;
+const LONGEST_TEXT: usize = 512;
+
 /// Keeps what all of its parts keep; empty, it keeps everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
@@ -26,6 +30,12 @@ impl Filter {
         let known = Self::PARAMETERS.contains(&name);
         match name {
             _ if !known || value.trim().is_empty() => {}
+            "q" if self.text.len() + value.len() > LONGEST_TEXT => {
+                return Err(format!("q is longer than {LONGEST_TEXT} bytes"));
+            }
+            "label" if self.labels.len() >= MOST_LABELS => {
+                return Err(format!("label is given more than {MOST_LABELS} times"));
+            }
             "q" => {
                 if !self.text.is_empty() {
                     self.text.push(' ');

@@ -102,7 +102,7 @@ const tell = () => {
   words.textContent = paused ? `Paused; what is shown is ${age} old.` :
     failed ? `What is shown is ${age} old.` : `Updated ${age} ago.`;
   button.textContent = paused ? 'Go on' : 'Pause';
-  const alarm = failed && `The exporter no longer answers (${failed}). What is shown below was so at ${
+  const alarm = failed && `${failed} What is shown below was so at ${
     new Date(answered).toISOString().slice(11, 19)} UTC.`;
   if (stale.textContent !== alarm) stale.textContent = alarm;
   stale.hidden = !failed;
@@ -117,19 +117,21 @@ const refresh = async () => {
   const limit = setTimeout(() => given.abort(), 10000);
   try {
     const answer = await fetch(location.pathname + location.search, {cache: 'no-store', signal: given.signal});
-    if (!answer.ok) throw new Error('status ' + answer.status);
+    if (!answer.ok) throw new Error(answer.status === 404 ? 'This is not in the config any more.' :
+      `The exporter answers with status ${answer.status}.`);
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     const fresh = page.querySelector('main[data-refresh]');
-    if (!fresh) throw new Error('another page came');
+    if (!fresh) throw new Error('Another page came.');
     const selected = getSelection();
     // Somebody who is about to copy something gets the news a bit later.
-    if (!selected || selected.isCollapsed || !main.contains(selected.anchorNode)) {
+    if (!paused && (!selected || selected.isCollapsed || !main.contains(selected.anchorNode))) {
       apply(page, fresh);
       answered = Date.now();
     }
     failed = '';
   } catch (error) {
-    failed = error.name === 'AbortError' ? 'no answer in 10 s' : error.message || 'no answer';
+    failed = error.name === 'AbortError' ? 'The exporter no longer answers (no answer in 10 s).' :
+      error instanceof TypeError ? `The exporter no longer answers (${error.message}).` : error.message;
   }
   clearTimeout(limit);
   busy = false;

@@ -124,7 +124,7 @@ fn foot(view: &View<'_>) -> Markup {
         p {
             "How long a target is as it is counts from the run that changed it. " q { "At least" }
             " counts from the first run that this exporter knows of; with " code { "--state.file" } " it knows those before a restart too."
-            @if let Some(runs_for) = runs_for { " The exporter runs since " (time(view.started)) " (" (span(runs_for)) ")." }
+            @if let Some(runs_for) = runs_for { " The exporter has been running since " (time(view.started)) " (" (span(runs_for)) ")." }
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn section(outages: &[Outage<'_>], view: &View<'_>, query: &Query) ->
                 h2 #outages-title { "Outages" }
                 // One exporter sees from one place; Prometheus knows what the others see.
                 @if let Some(region) = view.region {
-                    p.muted { "As seen from " (name(region)) "; from elsewhere it may look otherwise." }
+                    p.muted { "As seen from " (name(region)) "; other regions may see something else." }
                 }
                 @for outage in outages.iter().take(MOST) { (article(outage, view)) }
                 @if outages.len() > MOST {

@@ -247,7 +247,10 @@ fn an_exporter_that_is_not_ready_or_has_no_targets_says_so() {
 #[test]
 fn the_page_says_what_its_blocks_count_from() {
     let page = page_of(&varied(), "");
-    assert!(page.contains("The exporter runs since <time datetime=\"2026-01-02T02:48:05.000Z\">"), "{page}");
+    assert!(
+        page.contains("The exporter has been running since <time datetime=\"2026-01-02T02:48:05.000Z\">"),
+        "{page}"
+    );
     assert!(page.contains("(16 min 0 s)"), "{page}");
 }
 
