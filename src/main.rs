@@ -49,40 +49,16 @@ const DEFAULT_PORT: u16 = 9815;
 
 async fn start(cli: Cli, stop: CancellationToken) -> ExitCode {
     if let Some(Command::Report(args)) = &cli.command {
-        return match report::run(args).await {
-            Ok(report) => {
-                print!("{report}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(FAILED, &format!("{:#}", anyhow::Error::new(error))),
-        };
+        return told(report::run(args).await, |_| false);
     }
     if let Some(Command::Convert(args)) = &cli.command {
         return convert(args);
     }
     if let Some(Command::Notice(args)) = &cli.command {
-        return match notice::run(args) {
-            Ok(said) => {
-                print!("{said}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                let code = if error.is_misuse() { MISUSED } else { FAILED };
-                fail(code, &format!("{:#}", anyhow::Error::new(error)))
-            }
-        };
+        return told(notice::run(args), notice::NoticeError::is_misuse);
     }
     if let Some(Command::Status(args)) = &cli.command {
-        return match status::run(args, &stop).await {
-            Ok(said) => {
-                print!("{said}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                let code = if error.is_misuse() { MISUSED } else { FAILED };
-                fail(code, &format!("{:#}", anyhow::Error::new(error)))
-            }
-        };
+        return told(status::run(args, &stop).await, status::StatusError::is_misuse);
     }
     let app = match App::load(&cli.config_file, cli.auto_reload()).await {
         Ok(app) => app,
@@ -166,6 +142,23 @@ fn convert(args: &ConvertArgs) -> ExitCode {
     eprintln!("Not carried over:");
     conversion.notes.iter().for_each(|note| eprintln!("  {note}"));
     fail(FAILED, &conversion.summary)
+}
+
+/// What a subcommand has to say, and the exit code of its end.
+fn told<E>(result: Result<String, E>, is_misuse: impl Fn(&E) -> bool) -> ExitCode
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match result {
+        Ok(said) => {
+            print!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let code = if is_misuse(&error) { MISUSED } else { FAILED };
+            fail(code, &format!("{:#}", anyhow::Error::new(error)))
+        }
+    }
 }
 
 /// For whoever typed the command; the log is for what happens later.

@@ -36,7 +36,7 @@ pub struct HttpProvider {
     pub names_port: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DnsProvider {
     pub names: Vec<String>,
     pub records: Records,

@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 pub use self::teller::{Found, Teller};
 use crate::config::Discovery;
-use crate::config::discovery::{Group, Provider};
+use crate::config::discovery::{DnsProvider, Group, Provider};
 use crate::probe::address::Resolver;
 use crate::probe::http::HttpProber;
 use crate::probe::{ProberError, Shared};
@@ -35,7 +35,7 @@ pub struct Source {
 
 enum Asked {
     Http(Box<HttpProber>),
-    Dns(Arc<Resolver>),
+    Dns(Arc<Resolver>, DnsProvider),
 }
 
 impl Source {
@@ -48,7 +48,9 @@ impl Source {
                 let prober = HttpProber::new(Arc::clone(&provider.settings), provider.url.clone(), shared)?;
                 Ok(Asked::Http(Box::new(prober.naming_port(provider.names_port))))
             }
-            (None, Provider::Dns(provider)) => Ok(Asked::Dns(shared.resolvers.resolver(&provider.servers)?)),
+            (None, Provider::Dns(provider)) => {
+                Ok(Asked::Dns(shared.resolvers.resolver(&provider.servers)?, provider.clone()))
+            }
         };
         Ok(Self { discovery, asked })
     }
@@ -64,11 +66,10 @@ impl Source {
     /// A sentence.
     pub async fn ask(&self) -> Result<Vec<Group>, String> {
         let deadline = Instant::now() + self.discovery.refresh_interval.min(PATIENCE);
-        match (&self.asked, &self.discovery.provider) {
-            (Err(why), _) => Err(why.to_string()),
-            (Ok(Asked::Http(prober)), _) => http::ask(prober, deadline).await,
-            (Ok(Asked::Dns(resolver)), Provider::Dns(provider)) => dns::ask(resolver, provider, deadline).await,
-            (Ok(Asked::Dns(_)), Provider::Http(_)) => Err("is asked as what it is not; this is a bug".to_owned()),
+        match &self.asked {
+            Err(why) => Err(why.to_string()),
+            Ok(Asked::Http(prober)) => http::ask(prober, deadline).await,
+            Ok(Asked::Dns(resolver, provider)) => dns::ask(resolver, provider, deadline).await,
         }
     }
 

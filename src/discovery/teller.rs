@@ -51,12 +51,6 @@ impl Found {
         sources.iter().all(|source| state.heard.contains(&source.source))
     }
 
-    /// Whether there is a list of each of these.
-    pub fn has_all(&self, sources: &[Arc<Discovery>]) -> bool {
-        let state = self.state();
-        sources.iter().all(|source| state.lists.contains_key(&source.source))
-    }
-
     /// For the task of one source.
     pub fn teller(&self, source: &Arc<Discovery>) -> Teller {
         let mut state = self.state();

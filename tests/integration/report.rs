@@ -1,6 +1,5 @@
 //! `uptime_exporter report` against a real Prometheus that has kept a known history.
 
-use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::has_tool;
 use crate::support::process::{Finished, Process};
-use crate::support::prometheus::{PACKAGE, Prometheus};
+use crate::support::prometheus::{PACKAGE, Prometheus, open_metrics};
 
 const SCRAPE: u64 = 15;
 /// Of the history, in seconds: two hours.
@@ -88,20 +87,7 @@ impl Story {
 }
 
 fn history(stories: &[Story], epoch: u64) -> String {
-    let mut all: Vec<_> = stories.iter().flat_map(|story| story.samples(epoch)).collect();
-    // A family's samples stand together.
-    all.sort_by_key(|(name, _)| *name);
-    let mut text = String::new();
-    let mut last = "";
-    for (name, line) in &all {
-        if *name != last {
-            last = name;
-            let (family, kind) = name.strip_suffix("_total").map_or((*name, "gauge"), |family| (family, "counter"));
-            writeln!(text, "# TYPE {family} {kind}").unwrap();
-        }
-        writeln!(text, "{line}").unwrap();
-    }
-    text + "# EOF\n"
+    open_metrics(stories.iter().flat_map(|story| story.samples(epoch)).collect())
 }
 
 fn report(prometheus: &Prometheus, args: &[&str]) -> Finished {

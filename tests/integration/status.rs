@@ -1,6 +1,5 @@
 //! `uptime_exporter status` against a real Prometheus that has kept a known history.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::has_tool;
 use crate::support::process::{Finished, Process};
-use crate::support::prometheus::{PACKAGE, Prometheus};
+use crate::support::prometheus::{PACKAGE, Prometheus, open_metrics};
 
 const SCRAPE: u64 = 30;
 /// Of the history, in seconds: two days.
@@ -67,8 +66,7 @@ impl Story {
                 add("probe_outage_start_timestamp_seconds", "", (epoch + from) as f64);
                 add("probe_failure_info", ",reason=\"planted_reason\"", 1.0);
             }
-            if let Some((from, cause)) = self.notice.filter(|(from, _)| now >= *from) {
-                let _ = from;
+            if let Some((_, cause)) = self.notice.filter(|(from, _)| now >= *from) {
                 add("probe_notice_info", &format!(",cause=\"{cause}\",action=\"We look.\",next_update=\"\""), 1.0);
             }
         }
@@ -85,19 +83,7 @@ fn history(stories: &[Story], epoch: u64) -> String {
             all.push(("probe_vantage_info", format!("probe_vantage_info{{{labels}}} 1 {}", epoch + now)));
         }
     }
-    // A family's samples stand together.
-    all.sort_by_key(|(name, _)| *name);
-    let mut text = String::new();
-    let mut last = "";
-    for (name, line) in &all {
-        if *name != last {
-            last = name;
-            let (family, kind) = name.strip_suffix("_total").map_or((*name, "gauge"), |family| (family, "counter"));
-            writeln!(text, "# TYPE {family} {kind}").unwrap();
-        }
-        writeln!(text, "{line}").unwrap();
-    }
-    text + "# EOF\n"
+    open_metrics(all)
 }
 
 fn stories() -> Vec<Story> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderValue;
-use ::http::header::{ACCEPT, USER_AGENT};
+use ::http::header::ACCEPT;
 use sha2::{Digest, Sha256};
 
 use super::global::{Defaults, dns_servers_of, labels_of};
@@ -188,16 +188,8 @@ fn http_provider(
     let mut settings = http::http(client, at, r);
     settings.valid_status_codes = vec![StatusRange { first: 200, last: 200 }];
     settings.keep_excerpt = false;
-    let seconds = every.as_secs().to_string();
-    for (name, value) in [
-        (ACCEPT, HeaderValue::from_static("application/json")),
-        (USER_AGENT, HeaderValue::from_static(concat!("uptime_exporter/", env!("CARGO_PKG_VERSION")))),
-    ] {
-        settings.headers.entry(name).or_insert(value);
-    }
-    if let Ok(value) = HeaderValue::from_str(&seconds) {
-        settings.headers.insert("x-prometheus-refresh-interval-seconds", value);
-    }
+    settings.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+    settings.headers.insert("x-prometheus-refresh-interval-seconds", HeaderValue::from(every.as_secs()));
     let names_port = names_default_port(&text, url.url());
     Some((HttpProvider { settings: Arc::new(settings), url, names_port }, mask_address(&text)))
 }

@@ -147,32 +147,38 @@ impl HttpProber {
     /// # Errors
     /// What a run would have failed with.
     pub async fn fetch(&self, deadline: Instant) -> Result<Fetched, Failure> {
-        let timeout = deadline.saturating_duration_since(Instant::now());
         let mut run = Run::fetch(self);
-        match timeout_at(deadline, Box::pin(run.drive())).await {
-            Ok(Ok(())) => Ok(run.into_fetched()),
-            Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(run.expire(timeout)),
-        }
+        Box::pin(drive(&mut run, deadline, timeout_of(deadline, Instant::now()))).await?;
+        Ok(run.into_fetched())
     }
 
     async fn observe(&self, deadline: Instant) -> Observation {
         let started = SystemTime::now();
         let begun = Instant::now();
-        // The clock has moved on a little since the deadline was set; people and metrics want the round figure.
-        let timeout = deadline.saturating_duration_since(begun) + Duration::from_micros(500);
-        let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        let timeout = timeout_of(deadline, begun);
         let mut run = Run::new(self);
-        let outcome = if timeout.is_zero() {
-            Outcome::Down(Failure::new(Reason::Internal, "the run began after its deadline"))
-        } else {
-            match timeout_at(deadline, run.drive()).await {
-                Ok(Ok(())) => Outcome::Up,
-                Ok(Err(failure)) => Outcome::Down(failure),
-                Err(_) => Outcome::Down(run.expire(timeout)),
-            }
+        let outcome = match drive(&mut run, deadline, timeout).await {
+            Ok(()) => Outcome::Up,
+            Err(failure) => Outcome::Down(failure),
         };
         run.into_observation(started, begun, timeout, outcome)
+    }
+}
+
+/// The clock has moved on a little since the deadline was set; people and metrics want the round figure.
+fn timeout_of(deadline: Instant, begun: Instant) -> Duration {
+    let timeout = deadline.saturating_duration_since(begun) + Duration::from_micros(500);
+    Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// To the verdict, or to the deadline.
+async fn drive(run: &mut Run<'_>, deadline: Instant, timeout: Duration) -> Result<(), Failure> {
+    if timeout.is_zero() {
+        return Err(Failure::new(Reason::Internal, "the run began after its deadline"));
+    }
+    match timeout_at(deadline, run.drive()).await {
+        Ok(verdict) => verdict,
+        Err(_) => Err(run.expire(timeout)),
     }
 }
 

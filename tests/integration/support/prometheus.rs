@@ -1,5 +1,6 @@
 //! A real Prometheus in a directory of its own.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::Command;
 
@@ -10,6 +11,23 @@ use super::process::Process;
 use super::{client, poll};
 
 pub(crate) const PACKAGE: &str = "prometheus";
+
+/// Samples by family, each a line with its time, as OpenMetrics for [`Prometheus::with_history`].
+pub(crate) fn open_metrics(mut samples: Vec<(&'static str, String)>) -> String {
+    // A family's samples stand together.
+    samples.sort_by_key(|(name, _)| *name);
+    let mut text = String::new();
+    let mut last = "";
+    for (name, line) in &samples {
+        if *name != last {
+            last = name;
+            let (family, kind) = name.strip_suffix("_total").map_or((*name, "gauge"), |family| (family, "counter"));
+            writeln!(text, "# TYPE {family} {kind}").unwrap();
+        }
+        writeln!(text, "{line}").unwrap();
+    }
+    text + "# EOF\n"
+}
 
 pub(crate) struct Prometheus {
     address: SocketAddr,
